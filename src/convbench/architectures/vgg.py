@@ -1,0 +1,34 @@
+"""The VGG networks: configurations A to E of one table."""
+
+from __future__ import annotations
+
+from convbench.architectures.blocks import classifier, conv_relu
+from convbench.graph import Builder, Graph
+from convbench.ops import Lrn, MaxPool
+
+WIDTHS = (64, 128, 256, 512, 512)
+
+KERNELS = {  # Simonyan and Zisserman 2014, Table 1: the kernel of each convolution, by stage
+    "vgg11": ((3,), (3,), (3, 3), (3, 3), (3, 3)),  # A
+    "vgg11_lrn": ((3,), (3,), (3, 3), (3, 3), (3, 3)),  # A-LRN
+    "vgg13": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),  # B
+    "vgg16c": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),  # C
+    "vgg16": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),  # D
+    "vgg19": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),  # E
+}
+
+NORM = Lrn(size=5, k=2.0, alpha=1e-4, beta=0.75)  # section 2.1: the parameters of AlexNet
+
+
+def vgg(name: str) -> Graph:
+    """A VGG network (Simonyan and Zisserman 2014, Table 1)."""
+    net = Builder(name, (3, 224, 224))
+    x = net.input
+    for stage, (width, kernels) in enumerate(zip(WIDTHS, KERNELS[name], strict=True), start=1):
+        for i, kernel in enumerate(kernels, start=1):
+            x = conv_relu(net, x, f"{stage}_{i}", width, kernel, padding=kernel // 2)
+            if name == "vgg11_lrn" and stage == 1:
+                x = net("norm1", NORM, x)
+        x = net(f"pool{stage}", MaxPool(2, stride=2), x)
+    classifier(net, x, (4096, 4096), 1000, dropout=0.5)
+    return net.graph()

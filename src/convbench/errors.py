@@ -1,0 +1,133 @@
+"""What can go wrong, as exceptions that carry the facts as fields and print one sentence.
+
+Each sentence says where, what was wanted, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from attrs import frozen
+
+
+class ConvbenchError(Exception):
+    """Base of every error that a user can cause or mend; its text is one clear sentence."""
+
+
+@frozen(str=False, eq=False)
+class BadLayer(ConvbenchError):
+    """A layer was described with a value that no network can have."""
+
+    layer: str
+    field: str
+    wanted: str
+    got: object
+
+    def __str__(self) -> str:
+        return f"{self.layer}: {self.field} must be {self.wanted}, but is {self.got!r}"
+
+
+@frozen(str=False, eq=False)
+class ShapeMismatch(ConvbenchError):
+    """A layer cannot take what it is given."""
+
+    at: str
+    wanted: str
+    got: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.at}: wants {self.wanted}, but gets {self.got}; {self.hint}"
+
+
+@frozen(str=False, eq=False)
+class BadAddress(ConvbenchError):
+    """A node's name cannot be used as its address."""
+
+    at: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.why}"
+
+
+@frozen(str=False, eq=False)
+class UnknownName(ConvbenchError):
+    """A name that is not in the list it was looked up in."""
+
+    kind: str
+    name: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        near = nearest(self.name, self.known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}"
+        return f"unknown {self.kind} {self.name!r}; {hint}"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that look like `name`, the closest first."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+
+
+@frozen(str=False, eq=False)
+class TableError(ConvbenchError):
+    """A reference table that cannot be read, or that contradicts itself."""
+
+    file: str
+    where: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}, {self.where}" if self.where else self.file
+        return f"{place}: wanted {self.wanted}, found {self.got}"
+
+
+@frozen(str=False, eq=False)
+class FrameworkMissing(ConvbenchError):
+    """A framework is not installed, or fails to import."""
+
+    framework: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.framework} cannot be used: {self.why}; {self.remedy}"
+
+
+@frozen(str=False, eq=False)
+class Unsupported(ConvbenchError):
+    """Something was asked for that this machine or this framework does not have."""
+
+    what: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; {self.remedy}"
+
+
+@frozen(str=False, eq=False)
+class WorkerFailed(ConvbenchError):
+    """One task could not be finished by its worker process; the other tasks are not affected."""
+
+    task: str
+    stage: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.why} while {self.stage}"
+
+
+@frozen(str=False, eq=False)
+class BadRecord(ConvbenchError):
+    """A message or a journal line that does not have the form it must have."""
+
+    where: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: wanted {self.wanted}, found {self.got}"

@@ -1,0 +1,136 @@
+"""What convbench asks of a framework, and the list of those it knows, none of them imported yet.
+
+A framework is one file with one class of the form of `Framework`, and one line in FRAMEWORKS.
+Elsewhere a framework is only a name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from attrs import frozen
+
+from convbench.errors import FrameworkMissing, UnknownName
+from convbench.graph import Graph
+from convbench.observation import Observation
+from convbench.units import Byte
+
+Pass: TypeAlias = Literal["forward", "backward", "train_step"]
+PASSES: tuple[Pass, ...] = ("forward", "backward", "train_step")
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Weights: TypeAlias = Mapping[str, Array]
+"""`address/parameter` to values in PyTorch's layout: the form in which weights travel."""
+
+Model: TypeAlias = Any
+"""A framework's own model; nobody but that framework's file looks inside."""
+
+
+@frozen
+class DeviceMemory:
+    """Peaks of the framework's own allocator on the device; None where it keeps no count."""
+
+    allocated_bytes: Byte | None
+    reserved_bytes: Byte | None
+
+
+class Framework(Protocol):
+    """One framework as convbench uses it; an instance belongs to one process."""
+
+    name: str
+
+    def version(self) -> str:
+        """Versions of the framework and of what it stands on."""
+
+    def prepare(self, device: str, threads: int) -> None:
+        """Sets device and number of threads before anything runs.
+
+        Raises Unsupported for a device that is not there.
+        """
+
+    def build(self, graph: Graph, *, allocate: bool) -> Model:
+        """The network as this framework's native model, one named layer per node.
+
+        Without `allocate` no weight takes memory, and the model can only be observed.
+        """
+
+    def observe(self, model: Model) -> Observation:
+        """Every layer's output shape and arrays as the framework itself reports them."""
+
+    def load(self, model: Model, values: Callable[[str, tuple[int, ...]], Array]) -> None:
+        """Sets every array of the model to `values(address/parameter, shape)`."""
+
+    def read(self, model: Model) -> dict[str, Array]:
+        """Every array of the model in canonical form."""
+
+    def run(self, model: Model, images: Array) -> Array:
+        """The network's answer to images `(N, C, H, W)`, in inference mode."""
+
+    def step(self, model: Model, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
+        """One pass over a batch, as a call that returns when the device has finished.
+
+        forward: inference. backward: forward and gradients of the loss, in training mode.
+        train_step: that and an SGD step with momentum 0.9.
+        """
+
+    def device_memory(self) -> DeviceMemory | None:
+        """Peaks since `prepare`; None where the device is the host."""
+
+
+@frozen
+class Known:
+    """Where a framework's file is, and what it needs to be installed."""
+
+    module: str
+    needs: tuple[str, ...]
+    install: str
+
+
+FRAMEWORKS: dict[str, Known] = {
+    "pytorch": Known(
+        "convbench.frameworks.pytorch", ("torch",), 'pip install "convbench[pytorch]"'
+    ),
+    "keras": Known(
+        "convbench.frameworks.keras", ("keras", "tensorflow"), 'pip install "convbench[keras]"'
+    ),
+}
+
+
+def known(name: str) -> Known:
+    """Where `name` is: one of FRAMEWORKS, or a module of the user's own that has a dot in it.
+
+    Raises UnknownName with the nearest names.
+    """
+    if name in FRAMEWORKS:
+        return FRAMEWORKS[name]
+    if "." in name:
+        return Known(name, (), f"put {name} on the Python path")
+    raise UnknownName("framework", name, tuple(FRAMEWORKS))
+
+
+def missing(name: str) -> FrameworkMissing | None:
+    """Why a framework cannot be used, without importing it; None if it is installed."""
+    place = known(name)
+    absent = [need for need in place.needs if importlib.util.find_spec(need) is None]
+    if not absent:
+        return None
+    return FrameworkMissing(name, f"{' and '.join(absent)} not installed", f"run {place.install}")
+
+
+def load_framework(name: str) -> Framework:
+    """Imports a framework; raises FrameworkMissing if it is not there or does not import."""
+    absent = missing(name)
+    if absent is not None:
+        raise absent
+    place = known(name)
+    try:
+        module = importlib.import_module(place.module)
+    except Exception as error:  # a broken installation may raise anything at all
+        why = f"importing {place.module} fails with {type(error).__name__}: {error}"
+        raise FrameworkMissing(name, " ".join(why.split()), place.install) from error
+    framework: Framework = module.framework()
+    return framework

@@ -1,0 +1,238 @@
+"""A network as a graph of named layers, and the builder that makes one line by line.
+
+A node's name is its address everywhere: in the paper's table, the PyTorch module path, the
+Keras layer name and the report. Dots make scopes: `conv4_1.sum` lies in `conv4_1`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from math import prod
+from typing import Literal, TypeAlias
+
+from attrs import define, field, frozen
+
+from convbench import infer
+from convbench.errors import BadAddress, UnknownName
+from convbench.ops import (
+    Conv,
+    Dense,
+    Input,
+    Op,
+    Padding,
+    Rbf,
+    Shape,
+    Sigmoid,
+    Softmax,
+    Subsample,
+    TableConv,
+    ceil,
+    pair,
+)
+
+Loss: TypeAlias = Literal["cross_entropy", "binary_cross_entropy", "distance"]
+
+NETWORK = "network"
+"""The address of the whole network in a reference table; no node may have it."""
+
+
+@frozen
+class Node:
+    """One layer of a network with all that integer arithmetic says of it."""
+
+    address: str
+    op: Op
+    inputs: tuple[str, ...]
+    output: Shape
+    tensors: tuple[infer.Tensor, ...]
+    macs: int
+    connections: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable values."""
+        return sum(t.size for t in self.tensors if t.trainable)
+
+    @property
+    def buffers(self) -> int:
+        """Number of values that are kept but not trained (running statistics, fixed codes)."""
+        return sum(t.size for t in self.tensors if not t.trainable)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether papers count it as a layer when they state a depth."""
+        return isinstance(self.op, Conv | TableConv | Dense | Subsample | Rbf)
+
+
+@frozen(slots=False)
+class Graph:
+    """A whole network: nodes in an order in which they can be computed, the input first."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def by_address(self) -> dict[str, Node]:
+        """Each node under its address."""
+        return {node.address: node for node in self.nodes}
+
+    def __getitem__(self, address: str) -> Node:
+        try:
+            return self.by_address[address]
+        except KeyError:
+            raise UnknownName(f"node of {self.name}", address, tuple(self.by_address)) from None
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    @property
+    def input(self) -> Shape:
+        """Shape of one image, `(C, H, W)`."""
+        return self.nodes[0].output
+
+    @property
+    def output(self) -> Node:
+        """The node whose value is the network's answer."""
+        return self.nodes[-1]
+
+    @property
+    def logits(self) -> Node:
+        """The node whose value enters the loss: what the final softmax or sigmoid is taken of."""
+        last = self.output
+        return last if isinstance(last.op, Rbf) else self[last.inputs[0]]
+
+    @property
+    def loss(self) -> Loss:
+        """The loss that belongs to the last layer.
+
+        Softmax trains on cross-entropy, one sigmoid unit on binary cross-entropy, LeNet-5's
+        distances on the cross-entropy of their negatives (LeCun et al. 1998, equation 9).
+        """
+        match self.output.op:
+            case Softmax():
+                return "cross_entropy"
+            case Sigmoid():
+                return "binary_cross_entropy"
+            case _:
+                return "distance"
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable values."""
+        return sum(node.parameters for node in self.nodes)
+
+    @property
+    def buffers(self) -> int:
+        """Number of values that are kept but not trained."""
+        return sum(node.buffers for node in self.nodes)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and dense layers for one image."""
+        return sum(node.macs for node in self.nodes)
+
+    def below(self, address: str) -> tuple[Node, ...]:
+        """The node at `address`, the nodes of that scope, or all nodes for `network`."""
+        if address == NETWORK:
+            return self.nodes
+        scope = address + "."
+        return tuple(n for n in self.nodes if n.address == address or n.address.startswith(scope))
+
+    @cached_property
+    def scopes(self) -> frozenset[str]:
+        """Every scope that has nodes below it."""
+        return frozenset(
+            node.address[: dot.start()]
+            for node in self.nodes
+            for dot in re.finditer(r"\.", node.address)
+        )
+
+
+@define
+class Builder:
+    """Makes a graph line by line; a mistake is reported at the line that made it.
+
+    >>> from convbench.ops import Conv
+    >>> net = Builder("tiny", (3, 8, 8))
+    >>> net("conv1", Conv(4, kernel=3), net.input)
+    'conv1'
+    >>> net.shape("conv1")
+    (4, 6, 6)
+    """
+
+    name: str
+    image: Shape
+    _nodes: dict[str, Node] = field(factory=dict, init=False)
+
+    input: str = field(default="input", init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self("input", Input(self.image))
+
+    def __call__(self, address: str, op: Op, *inputs: str) -> str:
+        """Adds a node and returns its address.
+
+        Raises BadAddress for a name that is taken or malformed, UnknownName for an input that
+        is not there, ShapeMismatch if the layer cannot take its inputs.
+        """
+        self._check_address(address)
+        for name in inputs:
+            if name not in self._nodes:
+                raise UnknownName(f"input of {self.name}.{address}", name, tuple(self._nodes))
+        shapes = tuple(self._nodes[name].output for name in inputs)
+        output = infer.output_shape(op, shapes, f"{self.name}.{address}")
+        tensors = infer.tensors(op, shapes)
+        weight = tensors[0].shape if tensors else ()
+        self._nodes[address] = Node(
+            address,
+            op,
+            inputs,
+            output,
+            tensors,
+            infer.macs(op, weight, output),
+            infer.connections(op, weight, output),
+        )
+        return address
+
+    def chain(self, x: str, *layers: tuple[str, Op]) -> str:
+        """Adds `(address, op)` one after the other and returns the last address."""
+        for address, op in layers:
+            x = self(address, op, x)
+        return x
+
+    def shape(self, address: str) -> Shape:
+        """Shape that leaves the node at `address`."""
+        return self._nodes[address].output
+
+    def ceil(self, x: str, kernel: int, stride: int) -> Padding:
+        """Padding with which a pooling of `x` keeps its last, incomplete windows."""
+        _, h, w = self.shape(x)
+        (kh, kw), (sh, sw) = pair(kernel), pair(stride)
+        return (0, ceil(h, kh, sh), 0, ceil(w, kw, sw))
+
+    def graph(self) -> Graph:
+        """The finished network; raises BadAddress if it does not end in an output layer."""
+        last = next(reversed(self._nodes.values()))
+        if not isinstance(last.op, Softmax | Sigmoid | Rbf):
+            raise BadAddress(
+                f"{self.name}.{last.address}",
+                f"a network must end in Softmax, Sigmoid or Rbf, not in {type(last.op).__name__}",
+            )
+        if isinstance(last.op, Sigmoid) and prod(last.output) != 1:
+            raise BadAddress(
+                f"{self.name}.{last.address}",
+                f"a final Sigmoid answers one yes-or-no question, not {prod(last.output)}",
+            )
+        return Graph(self.name, tuple(self._nodes.values()))
+
+    def _check_address(self, address: str) -> None:
+        at = f"{self.name}.{address}"
+        if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", address) or address == NETWORK:
+            raise BadAddress(at, "an address is made of letters, digits and _, with dots between")
+        if address in self._nodes:
+            raise BadAddress(at, "this address is taken")
+        for other in self._nodes:
+            if other.startswith(address + ".") or address.startswith(other + "."):
+                raise BadAddress(at, f"one of it and {other} would be both a node and a scope")

@@ -1,0 +1,298 @@
+"""What the papers print: TOML tables read into rows that keep every digit as it was printed.
+
+A row says where (`at`), and what its source prints there. `reference_tables/README.md` has the
+form; a table that does not follow it is refused with the file, the table and the row.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from convbench.errors import TableError
+
+SHAPE_QUANTITIES = ("output", "size", "kernel", "stride", "padding")
+"""Quantities that are printed as lists of integers."""
+
+COUNT_QUANTITIES = (
+    *("channels", "parameters", "weights", "buffers", "total"),
+    *("macs", "connections", "neurons", "depth"),
+)
+"""Quantities that are printed as one number."""
+
+QUANTITIES = SHAPE_QUANTITIES + COUNT_QUANTITIES
+
+_SUFFIXES = {"": 0, "K": 1, "k": 1, "thousand": 1, "M": 2, "million": 2, "B": 3, "billion": 3}
+
+_NUMBER = re.compile(
+    r"(?P<digits>\d[\d,]*(\.\d+)?)\s*(?:(?P<suffix>[KkMB]|thousand|million|billion)|[x×]10\^(?P<power>\d+))?"
+)
+
+Dims: TypeAlias = tuple[int, ...]
+
+
+@frozen
+class Printed:
+    """A number as its source prints it: `138M`, `62.3 million`, `3.8×10^9`, `143,667,240`.
+
+    >>> Printed("138M").agrees(138_357_544), Printed("138.1M").agrees(138_357_544)
+    (True, False)
+    >>> Printed("2.7K", kilo=1024).agrees(2_800)
+    True
+    """
+
+    text: str
+    kilo: int = 1000
+    """What one K stands for: 1024 in a table that counts so."""
+
+    unit: Fraction = field(init=False)
+    """Value of the last printed digit."""
+
+    digits: int = field(init=False)
+    """The printed digits as one integer, so that the value is `digits * unit`."""
+
+    def __attrs_post_init__(self) -> None:
+        match = _NUMBER.fullmatch(self.text)
+        if match is None:
+            raise ValueError(f"not a number: {self.text!r}")
+        plain = match["digits"].replace(",", "")
+        whole, _, decimals = plain.partition(".")
+        if match["power"] is not None:
+            scale = Fraction(10) ** int(match["power"])
+        else:
+            scale = Fraction(self.kilo) ** _SUFFIXES[match["suffix"] or ""]
+        object.__setattr__(self, "unit", scale / 10 ** len(decimals))
+        object.__setattr__(self, "digits", int(whole + decimals))
+
+    def agrees(self, exact: int) -> bool:
+        """Whether `exact` rounds or truncates to the printed digits."""
+        in_units = exact / self.unit
+        rounded = (in_units + Fraction(1, 2)).__floor__()
+        return self.digits in (in_units.__floor__(), rounded)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Value: TypeAlias = Printed | Dims
+
+
+def show(value: Value | int | None) -> str | None:
+    """A printed or exact value as text: `138M`, `96x55x55`, `34,944`."""
+    match value:
+        case None:
+            return None
+        case int():
+            return f"{value:,}"
+        case Printed():
+            return value.text
+        case _:
+            return "x".join(map(str, value))
+
+
+@frozen
+class Row:
+    """What one row of one table of one source prints of one place."""
+
+    at: tuple[str, ...]
+    """Addresses or patterns with `*`; the row holds for each place that they match."""
+    times: int | None
+    """How many places the row must match: a printed block count."""
+    values: Mapping[str, Value]
+    source: str
+    place: str
+    where: str
+    """File, table and row, for error messages."""
+
+
+@frozen
+class Erratum:
+    """A place where a source and the arithmetic disagree, with the reason."""
+
+    at: str
+    quantity: str
+    printed: Value
+    should: int | Dims
+    source: str
+    why: str
+    where: str
+
+
+@frozen
+class ReferenceTable:
+    """Everything that the sources print of one architecture."""
+
+    name: str
+    paper: str
+    rows: tuple[Row, ...]
+    errata: tuple[Erratum, ...]
+    file: str
+
+
+@frozen
+class Source:
+    """One entry of the bibliography."""
+
+    key: str
+    title: str
+    authors: str
+    year: int
+    where: str
+
+
+def tables_folder() -> Path:
+    """Where the reference tables are: inside an installed package, or in the checkout."""
+    packaged = Path(__file__).parent / "reference_tables"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "reference_tables"
+
+
+def read_sources(folder: Path) -> dict[str, Source]:
+    """The bibliography; raises TableError where an entry is incomplete."""
+    file = folder / "sources.toml"
+    found = {}
+    for key, entry in _load(file).items():
+        place = _Place(file.name, f"[{key}]")
+        fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
+        found[key] = Source(key, **fields)
+    return found
+
+
+def read_table(name: str, folder: Path) -> ReferenceTable:
+    """The reference table of an architecture; raises TableError with file, table and row."""
+    file = folder / f"{name}.toml"
+    content = _load(file)
+    sources = read_sources(folder)
+    top = _Place(file.name, "").mapping(
+        content, {"name": str, "paper": str, "table": list}, {"erratum": list}
+    )
+    if top["name"] != name:
+        raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
+    rows = tuple(row for i, t in enumerate(top["table"], 1) for row in _rows(file.name, i, t))
+    errata = tuple(_erratum(file.name, i, e) for i, e in enumerate(top.get("erratum", []), 1))
+    for key in (top["paper"], *(x.source for x in (*rows, *errata))):
+        if key not in sources:
+            raise TableError(file.name, "source", "a key of sources.toml", repr(key))
+    _refuse_contradictions(file.name, rows, errata)
+    return ReferenceTable(name, top["paper"], rows, errata, file.name)
+
+
+@frozen
+class _Place:
+    """Where in a file something stands, and how to refuse what stands there."""
+
+    file: str
+    where: str
+
+    def refuse(self, wanted: str, got: object) -> TableError:
+        return TableError(self.file, self.where, wanted, repr(got))
+
+    def mapping(
+        self,
+        content: object,
+        required: Mapping[str, type],
+        optional: Mapping[str, type] | None = None,
+    ) -> dict[str, Any]:
+        """`content` if it is a table with these keys and types, and no others."""
+        known = {**required, **(optional or {})}
+        if not isinstance(content, dict):
+            raise self.refuse(f"a table with {', '.join(required)}", content)
+        for key in required:
+            if key not in content:
+                raise self.refuse(f"the key {key!r}", sorted(content))
+        for key, value in content.items():
+            if key not in known:
+                raise self.refuse(f"only the keys {', '.join(known)}", key)
+            if not isinstance(value, known[key]) or isinstance(value, bool):
+                raise self.refuse(f"{key} to be of type {known[key].__name__}", value)
+        return dict(content)
+
+    def value(self, quantity: str, text: object, kilo: int) -> Value:
+        """What a row prints of `quantity`: dimensions, or a number in its own digits."""
+        if quantity in SHAPE_QUANTITIES:
+            if isinstance(text, list) and text and all(type(n) is int for n in text):
+                return tuple(text)
+            raise self.refuse(f"{quantity} as a list of whole numbers", text)
+        if not isinstance(text, str):
+            raise self.refuse(f"{quantity} as text, with the digits as printed", text)
+        try:
+            return Printed(text, kilo)
+        except ValueError:
+            raise self.refuse(f"{quantity} as a printed number such as '138M'", text) from None
+
+
+def _rows(file: str, number: int, content: object) -> Iterator[Row]:
+    place = _Place(file, f"table {number}")
+    table = place.mapping(content, {"source": str, "place": str, "rows": list}, {"kilo": int})
+    for i, entry in enumerate(table["rows"], start=1):
+        at = _Place(file, f"table {number} ({table['place']}), row {i}")
+        types: dict[str, type] = {q: list for q in SHAPE_QUANTITIES}
+        types |= {q: str for q in COUNT_QUANTITIES}
+        row = at.mapping(entry, {"at": object}, {**types, "times": int})
+        addresses = row.pop("at")
+        addresses = [addresses] if isinstance(addresses, str) else addresses
+        if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+            raise at.refuse("at as an address or a list of addresses", addresses)
+        times = row.pop("times", None)
+        if not row:
+            raise at.refuse(f"at least one of {', '.join(QUANTITIES)}", entry)
+        values = {q: at.value(q, text, table.get("kilo", 1000)) for q, text in row.items()}
+        yield Row(tuple(addresses), times, values, table["source"], table["place"], str(at.where))
+
+
+def _erratum(file: str, number: int, content: object) -> Erratum:
+    place = _Place(file, f"erratum {number}")
+    keys: dict[str, type] = {"at": str, "quantity": str, "printed": object, "should": object}
+    entry = place.mapping(content, {**keys, "source": str, "why": str}, {"kilo": int})
+    quantity, should = entry["quantity"], entry["should"]
+    if quantity not in QUANTITIES:
+        raise place.refuse(f"quantity to be one of {', '.join(QUANTITIES)}", quantity)
+    if isinstance(should, list):
+        should = place.value(quantity, should, 1000)
+    elif type(should) is not int or quantity in SHAPE_QUANTITIES:
+        raise place.refuse("should as the exact value", should)
+    printed = place.value(quantity, entry["printed"], entry.get("kilo", 1000))
+    return Erratum(
+        entry["at"], quantity, printed, should, entry["source"], entry["why"], place.where
+    )
+
+
+def _refuse_contradictions(
+    file: str, rows: tuple[Row, ...], errata: tuple[Erratum, ...]
+) -> None:
+    """An erratum must speak of something that its source prints, and only once."""
+    seen = set()
+    for erratum in errata:
+        key = (erratum.at, erratum.quantity, erratum.source, show(erratum.printed))
+        if key in seen:
+            raise TableError(file, erratum.where, "one erratum for one place", f"a second: {key}")
+        seen.add(key)
+        if not any(
+            row.source == erratum.source
+            and row.values.get(erratum.quantity) == erratum.printed
+            and erratum.at in row.at
+            for row in rows
+        ):
+            raise TableError(
+                file,
+                erratum.where,
+                f"a row at {erratum.at!r} of {erratum.source!r} that prints "
+                f"{erratum.quantity} {show(erratum.printed)}",
+                "none",
+            )
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TableError(file.name, "", f"a file in {file.parent}", "none") from None
+    except UnicodeDecodeError as error:
+        raise TableError(file.name, f"byte {error.start}", "UTF-8 text", "other bytes") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TableError(file.name, "", "TOML", str(error)) from None

@@ -1,0 +1,80 @@
+"""Base units used everywhere inside convbench, and the only place where they become text.
+
+Times are seconds, memory is bytes, counts are plain integers. Names carry the unit
+(`wall_s`, `peak_bytes`); formatting happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+Second = float
+Byte = int
+ImagesPerSecond = float
+
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` as plain decimal text with at least `digits` significant digits.
+
+    >>> significant(1234.5), significant(12.345), significant(0.012345)
+    ('1,234', '12.3', '0.0123')
+    """
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.{digits - 1}e}'):f}"
+
+
+def seconds(value: Second) -> str:
+    """A duration in the unit that keeps it between 1 and 1000.
+
+    >>> seconds(0.0123), seconds(75.0), seconds(2.5e-7)
+    ('12.3 ms', '75.0 s', '250 ns')
+    """
+    for size, name in _SECONDS:
+        if abs(value) >= size:
+            return f"{significant(value / size)} {name}"
+    return f"{significant(value / 1e-9)} ns"
+
+
+def clock(value: Second) -> str:
+    """A waiting time as people read it: minutes and seconds.
+
+    >>> clock(75.4), clock(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(value: Byte) -> str:
+    """An amount of memory in binary units.
+
+    >>> size(1536), size(3 * 2**30)
+    ('1.50 KiB', '3.00 GiB')
+    """
+    for unit, name in _BYTES:
+        if abs(value) >= unit:
+            return f"{significant(value / unit)} {name}"
+    return f"{value} B"
+
+
+def count(value: int) -> str:
+    """An exact integer with thousands separators.
+
+    >>> count(138357544)
+    '138,357,544'
+    """
+    return f"{value:,}"
+
+
+def rate(value: ImagesPerSecond) -> str:
+    """Throughput in images per second, three significant digits.
+
+    >>> rate(12.345)
+    '12.3'
+    """
+    return significant(value)
