@@ -1,0 +1,246 @@
+"""The side that asks: starts a framework's template, opens a child per task, reads, kills.
+
+Whatever a child does (dies, hangs, talks nonsense) becomes one WorkerFailed for its task; the
+next task gets a fresh child, and if need be a fresh template.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from types import TracebackType
+from typing import IO, TypeVar
+
+from convbench import messages
+from convbench.errors import BadRecord, FrameworkMissing, WorkerFailed
+from convbench.units import Second
+
+MAX_MESSAGE = 64 * 2**20
+IMPORT_TIMEOUT: Second = 180
+EXIT_TIMEOUT: Second = 10
+
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+
+R = TypeVar("R", bound=messages.Reply)
+
+
+class Launcher:
+    """One framework's template process, started when first needed."""
+
+    def __init__(
+        self,
+        framework: str,
+        *,
+        timeout_s: Second = 600,
+        python: str = sys.executable,
+        spawn: bool = False,
+    ) -> None:
+        self.framework, self.timeout_s = framework, timeout_s
+        self.version: str | None = None
+        self._command = [python, "-m", "convbench.worker", framework]
+        self._command += ["--spawn"] if spawn else []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._errors: IO[bytes] | None = None
+        self.forks = True
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self, task: str) -> Child:
+        """A fresh child for a task; raises FrameworkMissing or WorkerFailed."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        self.send(messages.Start())
+        child = Child(self, task)
+        child.pid = child.expect(messages.Started, self.timeout_s, "starting").pid
+        return child
+
+    def close(self) -> None:
+        """Ends the template and everything that it has started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, self._errors):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def send(self, request: messages.Request) -> None:
+        """Writes one request; a template that is gone is noticed when its answer is read."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(messages.encode(request))
+                self._process.stdin.flush()
+
+    def receive(self, timeout_s: Second) -> messages.Message | None:
+        """The next message, None if the template hung up; raises TimeoutError, BadRecord."""
+        try:
+            text = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TimeoutError from None
+        if not text:
+            return None
+        if not text.endswith(b"\n"):
+            raise BadRecord("message", "a whole line", f"{len(text)} bytes without an end")
+        return messages.decode(text)
+
+    def last_words(self) -> str:
+        """The last line that the worker printed on standard error, if any."""
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"; its last words: {lines[-1].strip()[:200]}" if lines else ""
+
+    def _start(self) -> None:
+        self.close()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._lines = queue.Queue()
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, **_QUIET},
+            start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
+        )
+        threading.Thread(target=_read, args=(self._process, self._lines), daemon=True).start()
+        try:
+            message = self.receive(IMPORT_TIMEOUT)
+        except TimeoutError:
+            self._refuse(f"its import takes more than {IMPORT_TIMEOUT:.0f} s")
+        except BadRecord as error:
+            self._refuse(str(error))
+        match message:
+            case messages.Ready(version=version, forks=forks):
+                self.version, self.forks = version, forks
+            case messages.Refused(why=why):
+                self.close()
+                raise FrameworkMissing(self.framework, why.partition(": ")[2] or why, "see above")
+            case _:
+                self._refuse(f"its process ended while importing{self.last_words()}")
+
+    def _refuse(self, why: str) -> None:
+        self.close()
+        raise FrameworkMissing(self.framework, why, "try to import it in Python")
+
+
+class Child:
+    """One task's process, as the parent sees it."""
+
+    def __init__(self, launcher: Launcher, task: str) -> None:
+        self.launcher, self.task, self.pid = launcher, task, 0
+        self._over = False
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, request: messages.Request, reply: type[R], stage: str) -> R | messages.Refused:
+        """The answer to a request: a `reply`, or the child's refusal. Raises WorkerFailed."""
+        self.launcher.send(request)
+        return self.expect(reply, self.launcher.timeout_s, stage, refusable=True)
+
+    def expect(
+        self, reply: type[R], timeout_s: Second, stage: str, *, refusable: bool = False
+    ) -> R:
+        """The next message if it is a `reply`; anything else ends the child and this task."""
+        try:
+            message = self.launcher.receive(timeout_s)
+        except TimeoutError:
+            raise self._fail(stage, f"gave no answer for {timeout_s:.0f} s and was killed") from None
+        except BadRecord as error:
+            raise self._fail(stage, f"answered nonsense ({error})") from None
+        if isinstance(message, reply) or (refusable and isinstance(message, messages.Refused)):
+            return message  # type: ignore[return-value]
+        match message:
+            case None:
+                raise self._fail(stage, f"the worker ended{self.launcher.last_words()}")
+            case messages.Exited(code=code):
+                self._over = True
+                words = self.launcher.last_words()
+                raise WorkerFailed(self.task, stage, f"{ending(code)}{words}")
+            case _:
+                raise self._fail(stage, f"answered {type(message).__name__} out of turn")
+
+    def close(self) -> None:
+        """Lets the child leave; one that does not is killed."""
+        if self._over:
+            return
+        self._over = True
+        self.launcher.send(messages.Stop())
+        if not self.launcher.forks:
+            self.launcher.close()
+        elif not self._gone(EXIT_TIMEOUT):
+            self._kill()
+
+    def _fail(self, stage: str, why: str) -> WorkerFailed:
+        if not self._over:
+            self._over = True
+            self._kill()
+        return WorkerFailed(self.task, stage, why)
+
+    def _kill(self) -> None:
+        """Ends the child; where the template cannot say that it is gone, the template too."""
+        if self.launcher.forks and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            if self._gone(EXIT_TIMEOUT):
+                return
+        self.launcher.close()
+
+    def _gone(self, timeout_s: Second) -> bool:
+        """Whether the template reports the child's end; what is said before that is dropped."""
+        while True:
+            try:
+                message = self.launcher.receive(timeout_s)
+            except TimeoutError:
+                return False
+            except BadRecord:
+                continue
+            if message is None or isinstance(message, messages.Exited):
+                return message is not None
+
+
+def ending(code: int) -> str:
+    """How a process ended, in words.
+
+    >>> ending(-9), ending(3)
+    ('was killed by SIGKILL, perhaps for want of memory,', 'ended with exit code 3')
+    """
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = ", perhaps for want of memory," if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
+    """Passes on what the worker writes, line by line; an empty line means that it hung up."""
+    assert process.stdout is not None
+    with contextlib.suppress(ValueError, OSError):  # closed under our hands: it is over
+        while text := process.stdout.readline(MAX_MESSAGE):
+            lines.put(text)
+    lines.put(b"")

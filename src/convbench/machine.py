@@ -1,0 +1,136 @@
+"""What this machine is and can do: the only file that asks the operating system and NVML."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from convbench import __version__
+from convbench.record import Environment
+from convbench.units import Byte
+
+
+def environment(folder: Path) -> Environment:
+    """This machine and this software; `folder` tells whose commit it is."""
+    gpu, driver = _gpu()
+    return Environment(
+        cpu=_cpu(),
+        cores=default_threads(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=gpu,
+        driver=driver,
+        system=f"{platform.system()} {platform.release()}",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        convbench=__version__,
+        commit=_commit(folder),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def default_threads() -> int:
+    """Physical cores that this process may use: what both frameworks get unless told."""
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return min(physical, len(os.sched_getaffinity(0)))
+    return physical
+
+
+def default_device() -> str:
+    """`cuda` where NVML finds a GPU, else `cpu`."""
+    return "cpu" if _gpu()[0] is None else "cuda"
+
+
+def load() -> float | None:
+    """Processes that ran or waited over the last minute; None where nobody counts."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def available_bytes() -> Byte:
+    """Memory that can be had without swapping."""
+    return psutil.virtual_memory().available
+
+
+def resident_bytes() -> Byte:
+    """Memory of this process that is in RAM now."""
+    return psutil.Process().memory_info().rss
+
+
+def reset_peak_resident() -> None:
+    """Begins a new peak, where the system can (Linux); elsewhere the peak is since the start."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def peak_resident_bytes() -> Byte | None:
+    """Highest resident memory of this process; None where the system does not say."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "darwin":
+        import resource  # noqa: PLC0415  (not everywhere)
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return getattr(psutil.Process().memory_info(), "peak_wset", None)
+
+
+def device_process_bytes() -> Byte | None:
+    """What NVML says that this process holds on all GPUs; None where it cannot tell."""
+    try:
+        import pynvml  # noqa: PLC0415  (only where it is asked for)
+
+        pynvml.nvmlInit()
+        handles = [
+            pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())
+        ]
+        used = [
+            process.usedGpuMemory
+            for handle in handles
+            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            if process.pid == os.getpid() and process.usedGpuMemory is not None
+        ]
+    except (ImportError, pynvml.NVMLError):
+        return None
+    return sum(used) if used else None
+
+
+def _gpu() -> tuple[str | None, str | None]:
+    """Names of the GPUs and the driver's version."""
+    try:
+        import pynvml  # noqa: PLC0415
+
+        pynvml.nvmlInit()
+    except (ImportError, pynvml.NVMLError):
+        return None, None
+    count = pynvml.nvmlDeviceGetCount()
+    names = [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+    return ", ".join(names) or None, pynvml.nvmlSystemGetDriverVersion()
+
+
+def _cpu() -> str:
+    import cpuinfo  # noqa: PLC0415  (takes a second, and only a report needs it)
+
+    return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"))
+
+
+def _commit(folder: Path) -> str | None:
+    """The commit that `folder` is at, marked when there are changes; None outside git."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return f"{commit} with changes" if git("status", "--porcelain") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,153 @@
+"""What the parent and a worker say to each other: one JSON object a line, strictly in turns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
+
+from convbench import record
+from convbench.check import CheckReport
+from convbench.errors import BadRecord
+from convbench.record import Memory, Task
+from convbench.units import Second
+
+
+@frozen
+class Start:
+    """To the template: fork a child, which takes the requests that follow."""
+
+
+@frozen
+class Check:
+    """Compare one architecture's model, built without weights, with its table and integers."""
+
+    architecture: str
+    tables: str
+    """The folder with the reference tables."""
+
+
+@frozen
+class Prepare:
+    """Build, verify, fill and warm up one task."""
+
+    task: Task
+    tables: str
+    warmup_s: Second
+
+
+@frozen
+class Rounds:
+    """Time `count` rounds of `iterations` steps each."""
+
+    count: int
+    iterations: int
+
+
+@frozen
+class Peak:
+    """Tell the peaks of memory since the warm-up began."""
+
+
+@frozen
+class Stop:
+    """Leave."""
+
+
+@frozen
+class Ready:
+    """From the template: the framework is imported."""
+
+    version: str
+    forks: bool
+
+
+@frozen
+class Started:
+    """From a child: it exists, under this process id."""
+
+    pid: int
+
+
+@frozen
+class Checked:
+    """The whole report on one architecture."""
+
+    report: CheckReport
+
+
+@frozen(kw_only=True)
+class Prepared:
+    """The task can be timed: its model is the paper's and has been warmed up."""
+
+    report: CheckReport
+    """Without what no source states."""
+    build_s: Second
+    first_s: Second
+    warmup_s: tuple[Second, ...]
+
+
+@frozen
+class Timed:
+    """Seconds of one step in each round."""
+
+    rounds_s: tuple[Second, ...]
+
+
+@frozen
+class Peaks:
+    """Peaks of memory."""
+
+    memory: Memory
+
+
+@frozen
+class Refused:
+    """The request cannot be met, for a reason that a person can act on."""
+
+    why: str
+    report: CheckReport | None = None
+    """What differs, where that is the reason."""
+    outcome: Literal["failed", "refused"] = "refused"
+
+
+@frozen
+class Exited:
+    """From the template: its child has ended, by a signal or with a code."""
+
+    code: int
+    """Exit code; the negative number of the signal that killed it."""
+
+
+Request: TypeAlias = Start | Check | Prepare | Rounds | Peak | Stop
+Reply: TypeAlias = Ready | Started | Checked | Prepared | Timed | Peaks | Refused | Exited
+Message: TypeAlias = Request | Reply
+
+_TYPES: dict[str, type[Message]] = {
+    type_.__name__.lower(): type_
+    for type_ in (
+        *(Start, Check, Prepare, Rounds, Peak, Stop),
+        *(Ready, Started, Checked, Prepared, Timed, Peaks, Refused, Exited),
+    )
+}
+
+
+def encode(message: Message) -> bytes:
+    """One line, with its end."""
+    kind = type(message).__name__.lower()
+    return json.dumps({"kind": kind, **record.as_json(message)}).encode() + b"\n"
+
+
+def decode(text: bytes) -> Message:
+    """The message in a line; raises BadRecord for anything else."""
+    where = "message"
+    try:
+        content: Any = json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise BadRecord(where, "a JSON object", repr(text[:80])) from None
+    kind = content.pop("kind", None) if isinstance(content, dict) else None
+    if kind not in _TYPES:
+        raise BadRecord(where, f"one of {', '.join(_TYPES)}", repr(text[:80]))
+    message: Message = record.structure(content, _TYPES[kind], f"{kind} {where}")
+    return message

@@ -1,0 +1,196 @@
+"""What was run, where, and what came of it: frozen values, one JSON line each, in a journal.
+
+The journal is appended and synced after every entry, so that a run that is killed loses at most
+the task in flight. Raw rounds are kept; every statistic is recomputed from them.
+
+Schema history
+  1  0.1.0: environment, check, measurement
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import cattrs
+from attrs import field, frozen
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from convbench.check import CheckReport, Finding
+from convbench.errors import BadRecord
+from convbench.units import Byte, ImagesPerSecond, Second
+
+SCHEMA = 1
+
+Outcome: TypeAlias = Literal["measured", "failed", "refused"]
+
+
+@frozen(kw_only=True)
+class Task:
+    """One thing to time; the key of pytest ids, journal entries and report rows alike."""
+
+    architecture: str
+    framework: str
+    pass_: str
+    batch: int
+    device: str
+    threads: int
+    dtype: str = "float32"
+    mode: str = "default"
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """The task in a few words for progress lines and messages."""
+        return f"{self.architecture} {self.framework} {self.pass_}"
+
+
+@frozen(kw_only=True)
+class Environment:
+    """The machine and the software a run was made with; what two runs must share to compare."""
+
+    cpu: str
+    cores: int
+    memory_bytes: Byte
+    gpu: str | None
+    driver: str | None
+    system: str
+    python: str
+    convbench: str
+    commit: str | None
+    started: str
+    """When the run began: ISO 8601, UTC."""
+
+
+@frozen(kw_only=True)
+class Memory:
+    """Peaks while stepping; None where the machine or the framework cannot tell, never 0."""
+
+    host_bytes: Byte | None = None
+    """Growth of the child's resident memory over what it was when it was forked."""
+    device_allocated_bytes: Byte | None = None
+    device_reserved_bytes: Byte | None = None
+    device_process_bytes: Byte | None = None
+    """What NVML says that the process holds."""
+
+
+@frozen(kw_only=True)
+class Measurement:
+    """What came of one task: raw rounds, or the reason why there are none."""
+
+    task: Task
+    outcome: Outcome
+    reason: str | None = None
+    version: str | None = None
+    build_s: Second | None = None
+    """Building the model, before its first step."""
+    first_s: Second | None = None
+    """The first step, which may trace and compile."""
+    warmup_s: tuple[Second, ...] = ()
+    iterations: int = 1
+    """Steps in one round; a round's value is the mean of them."""
+    rounds_s: tuple[Second, ...] = ()
+    memory: Memory = field(factory=Memory)
+    load_before: float | None = None
+    load_after: float | None = None
+
+    def throughput(self, step_s: Second) -> ImagesPerSecond:
+        """Images per second of a step that takes `step_s`."""
+        return self.task.batch / step_s
+
+
+Entry: TypeAlias = Environment | CheckReport | Measurement
+
+_KINDS: dict[str, type[Entry]] = {
+    "environment": Environment,
+    "check": CheckReport,
+    "measurement": Measurement,
+}
+
+
+def converter() -> cattrs.Converter:
+    """To plain JSON values and back; refuses keys that it does not know."""
+    made = cattrs.Converter(forbid_extra_keys=True)
+    rename = {"pass_": override(rename="pass")}
+    made.register_unstructure_hook(Task, make_dict_unstructure_fn(Task, made, **rename))
+    made.register_structure_hook(
+        Task, make_dict_structure_fn(Task, made, _cattrs_forbid_extra_keys=True, **rename)
+    )
+    return made
+
+
+_CONVERTER = converter()
+
+
+def as_json(value: Any) -> Any:
+    """A frozen value as plain JSON values."""
+    return _CONVERTER.unstructure(value)
+
+
+def line(entry: Entry) -> str:
+    """One journal line, without its end."""
+    kind = next(name for name, type_ in _KINDS.items() if isinstance(entry, type_))
+    return json.dumps({"schema": SCHEMA, "kind": kind, **as_json(entry)}, ensure_ascii=False)
+
+
+def parse(text: str, where: str) -> Entry:
+    """The entry that a journal line holds; raises BadRecord naming `where`."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadRecord(where, "JSON", str(error)) from None
+    if not isinstance(content, dict):
+        raise BadRecord(where, "an object", type(content).__name__)
+    schema, kind = content.pop("schema", None), content.pop("kind", None)
+    if schema != SCHEMA:
+        raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema}")
+    if kind not in _KINDS:
+        raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r}")
+    return structure(content, _KINDS[kind], where)
+
+
+def structure(content: Any, type_: type[Any], where: str) -> Any:
+    """`content` as a value of `type_`; raises BadRecord naming `where` and each fault."""
+    try:
+        return _CONVERTER.structure(content, type_)
+    except cattrs.BaseValidationError as error:
+        faults = "; ".join(cattrs.transform_error(error))
+        raise BadRecord(where, f"a {type_.__name__.lower()}", faults) from None
+
+
+class Journal:
+    """An append-only file of entries, each on disk before the next task begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, entry: Entry) -> None:
+        """Writes and syncs one entry; raises OSError if the disk does not take it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def entries(self) -> Iterator[Entry]:
+        """All whole entries; a last line that was cut off is left out. Raises BadRecord."""
+        lines = self.path.read_text(encoding="utf-8").split("\n")
+        for number, text in enumerate(lines[:-1], start=1):
+            yield parse(text, f"{self.path.name}, line {number}")
+
+
+def condensed(report: CheckReport) -> CheckReport:
+    """A check report without what no source states: what a journal keeps."""
+    kept: tuple[Finding, ...] = tuple(f for f in report.findings if f.status != "unstated")
+    return CheckReport(
+        report.name,
+        report.framework,
+        report.parameters,
+        report.buffers,
+        report.macs,
+        report.layers,
+        kept,
+    )

@@ -1,0 +1,275 @@
+"""The side that runs the networks: a template process that imports one framework, and children.
+
+Started as `python -m convbench.worker FRAMEWORK`. The template forks a child per task and waits
+for its end; meanwhile the child answers on the template's pipe, so that at any time one process
+talks. Whatever frameworks print goes to standard error, never between the messages. Where the
+system cannot fork, the process serves one task itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from math import prod
+from pathlib import Path
+from time import perf_counter
+from typing import BinaryIO, NoReturn
+
+from attrs import define
+
+from convbench import machine, messages
+from convbench.architectures import architecture
+from convbench.check import CheckReport, check
+from convbench.errors import ConvbenchError
+from convbench.frameworks import Framework, Pass, load_framework, weights
+from convbench.graph import Graph
+from convbench.record import Memory, Task, condensed
+from convbench.reference import read_table
+from convbench.units import Byte, Second, size
+
+MIN_WARMUP_ROUNDS = 2
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
+
+
+@define
+class Pipe:
+    """Messages over two file descriptors that nothing else in the process writes to."""
+
+    reading: BinaryIO
+    writing: BinaryIO
+
+    def send(self, message: messages.Reply) -> None:
+        """Writes one message."""
+        self.writing.write(messages.encode(message))
+        self.writing.flush()
+
+    def receive(self) -> messages.Message | None:
+        """The next message; None when the other side is gone."""
+        text = self.reading.readline()
+        return messages.decode(text) if text else None
+
+
+def take_standard_streams() -> Pipe:
+    """Keeps stdin and stdout for messages and gives everybody else stderr."""
+    pipe = Pipe(os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb"))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return pipe
+
+
+def die_with_parent() -> None:
+    """On Linux, ends this process when the one that started it ends, however that ends."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serves the parent until it hangs up."""
+    pipe = take_standard_streams()
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    try:
+        framework = load_framework(sys.argv[1])
+        version = framework.version()
+    except ConvbenchError as error:
+        pipe.send(messages.Refused(str(error)))
+        return
+    forks = hasattr(os, "fork") and "--spawn" not in sys.argv[2:]
+    gc.collect()
+    gc.freeze()  # what the framework's import made is nobody's garbage, in any child
+    pipe.send(messages.Ready(version, forks))
+    while isinstance(pipe.receive(), messages.Start):
+        if not forks:
+            Child(pipe, framework).serve()
+            return
+        child = os.fork()
+        if child == 0:
+            run_child(pipe, framework)
+        _, status = os.waitpid(child, 0)
+        pipe.send(messages.Exited(os.waitstatus_to_exitcode(status)))
+
+
+def run_child(pipe: Pipe, framework: Framework) -> NoReturn:
+    """Serves one task in a forked child, which never returns to the template's code."""
+    code = 1
+    try:
+        die_with_parent()
+        with contextlib.suppress(OSError):  # if memory runs out, it is this process that goes
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+        Child(pipe, framework).serve()
+        code = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code)  # no exit handlers: they belong to the template
+
+
+@define
+class Child:
+    """One task from its first request to its last."""
+
+    pipe: Pipe
+    framework: Framework
+    _baseline_bytes: Byte = 0
+    _step: Callable[[], None] | None = None
+
+    def serve(self) -> None:
+        """Answers requests until told to stop."""
+        self._baseline_bytes = machine.resident_bytes()
+        self.pipe.send(messages.Started(os.getpid()))
+        while True:
+            request = self.pipe.receive()
+            if request is None or isinstance(request, messages.Stop):
+                return
+            self.pipe.send(self._answer(request))
+
+    def _answer(self, request: messages.Message) -> messages.Reply:
+        try:
+            match request:
+                case messages.Check(architecture=name, tables=tables):
+                    return messages.Checked(self._check(name, Path(tables)))
+                case messages.Prepare(task=task, tables=tables, warmup_s=warmup_s):
+                    return self._prepare(task, Path(tables), warmup_s)
+                case messages.Rounds(count=count, iterations=iterations):
+                    return messages.Timed(self._rounds(count, iterations))
+                case messages.Peak():
+                    return messages.Peaks(self._memory())
+                case _:
+                    return messages.Refused(f"a child does not take {type(request).__name__}")
+        except ConvbenchError as error:
+            return messages.Refused(str(error))
+        except MemoryError:
+            return messages.Refused("out of memory", outcome="failed")
+        except Exception as error:  # whatever a framework raises is this task's failure alone
+            return messages.Refused(_sentence(error), outcome="failed")
+
+    def _check(self, name: str, tables: Path) -> CheckReport:
+        graph = architecture(name)
+        model = self.framework.build(graph, allocate=False)
+        return check(graph, read_table(name, tables), self.framework.observe(model))
+
+    def _prepare(self, task: Task, tables: Path, warmup_s: Second) -> messages.Reply:
+        graph, framework = architecture(task.architecture), self.framework
+        table = read_table(task.architecture, tables)
+        pass_ = _pass(task)
+        framework.prepare(task.device, task.threads)
+        if task.device == "cpu":
+            _refuse_what_cannot_fit(graph, task)
+        began = perf_counter()
+        model = framework.build(graph, allocate=True)
+        built = perf_counter()
+        report = condensed(check(graph, table, framework.observe(model)))
+        if not report.proven:
+            return messages.Refused(_difference(report), report)
+        framework.load(model, weights.filler(graph, task.seed))
+        images, labels = weights.batch(graph, task.batch, task.seed)
+        self._step = framework.step(model, pass_, images, labels)
+        machine.reset_peak_resident()
+        first_s, *warmup = self._warm_up(warmup_s)
+        return messages.Prepared(
+            report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
+        )
+
+    def _warm_up(self, warmup_s: Second) -> list[Second]:
+        """Seconds of the first step, and of those after it until `warmup_s` have passed."""
+        taken: list[Second] = []
+        with _no_garbage_collection():
+            while len(taken) <= MIN_WARMUP_ROUNDS or sum(taken[1:]) < warmup_s:
+                taken.append(self._round(1))
+        return taken
+
+    def _rounds(self, count: int, iterations: int) -> tuple[Second, ...]:
+        """Seconds of one step in each of `count` rounds."""
+        with _no_garbage_collection():
+            return tuple(self._round(iterations) for _ in range(count))
+
+    def _round(self, iterations: int) -> Second:
+        """Seconds of one step, the mean over a round of `iterations`."""
+        step = self._step
+        assert step is not None, "a round before Prepare"
+        steps = range(iterations)
+        began = perf_counter()
+        for _ in steps:
+            step()
+        return (perf_counter() - began) / iterations
+
+    def _memory(self) -> Memory:
+        peak = machine.peak_resident_bytes()
+        device = self.framework.device_memory()
+        return Memory(
+            host_bytes=None if peak is None else peak - self._baseline_bytes,
+            device_allocated_bytes=device.allocated_bytes if device else None,
+            device_reserved_bytes=device.reserved_bytes if device else None,
+            device_process_bytes=machine.device_process_bytes() if device else None,
+        )
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Python's collector, whose pauses belong to no network, is off while rounds are timed."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _pass(task: Task) -> Pass:
+    match task.pass_:
+        case "forward" | "backward" | "train_step":
+            return task.pass_
+        case _:
+            raise AssertionError(f"a task with the pass {task.pass_!r}")
+
+
+def _refuse_what_cannot_fit(graph: Graph, task: Task) -> None:
+    """Refuses what needs more memory than there is, by a lower bound that no run can beat."""
+    per_value = 4
+    shapes = [prod(node.output) for node in graph]
+    # Inference holds at least one layer's input and output, training every layer's output
+    # that a weight's gradient needs.
+    kept = [prod(graph[n.inputs[0]].output) for n in graph if n.parameters]
+    live = max(shapes) if task.pass_ == "forward" else sum(kept)
+    copies = 1 if task.pass_ == "forward" else 2
+    needed = per_value * (live * task.batch + copies * graph.parameters)
+    available = machine.available_bytes()
+    if needed > available:
+        raise DoesNotFit(needed, available)
+
+
+class DoesNotFit(ConvbenchError):
+    """A task that needs more memory than the machine has."""
+
+    def __init__(self, needed: Byte, available: Byte) -> None:
+        super().__init__(
+            f"does not fit: needs at least {size(needed)} of memory, {size(available)} is "
+            "available; choose a smaller --bench-batch"
+        )
+
+
+def _difference(report: CheckReport) -> str:
+    found, count = report.differs[0], len(report.differs)
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return (
+        f"not timed, because it is not the paper's network: {found.at}: {found.quantity} is "
+        f"{found.observed or found.computed}, {'printed' if found.printed else 'described'} is "
+        f"{found.printed or found.computed}{more}; see convbench check {report.name}"
+    )
+
+
+def _sentence(error: Exception) -> str:
+    """The first line of what a framework says, or the plain fact if it is about memory."""
+    text = str(error) or type(error).__name__
+    if any(sign in text for sign in OUT_OF_MEMORY):
+        return "out of memory; choose a smaller --bench-batch"
+    return f"{type(error).__name__}: {text.splitlines()[0][:300]}"
+
+
+if __name__ == "__main__":
+    main()
