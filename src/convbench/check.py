@@ -37,6 +37,11 @@ class Finding:
     status: Status
     note: str | None = None
 
+    def __str__(self) -> str:
+        said = (("printed", self.printed), ("computed", self.computed), ("observed", self.observed))
+        facts = ", ".join(f"{word} {value}" for word, value in said if value is not None)
+        return f"{self.at}: {self.quantity}: {facts}; {self.note or self.status}"
+
 
 @frozen
 class CheckReport:

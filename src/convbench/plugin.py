@@ -1,0 +1,346 @@
+"""The pytest plugin, and the only file that imports pytest.
+
+pytest-benchmark stays in charge of statistics, storage and comparison; this plugin says which
+tasks there are, hands it a clock that the workers drive, and writes the report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+
+from convbench import architectures, frameworks, machine
+from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName
+from convbench.frameworks import PASSES
+from convbench.progress import Progress
+from convbench.record import Journal, Task
+from convbench.reference import tables_folder
+from convbench.runner import Run, WorkerClock
+from convbench.units import Second
+
+DEVICES = ("cpu", "cuda")
+DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
+DEFAULT_FRAMEWORKS = ("pytorch", "keras")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of `--help`, all of them optional."""
+    group = parser.getgroup("convbench", "the networks of the papers, proven and timed")
+    add = group.addoption
+    add("--bench-arch", metavar="NAMES", default="all", help="names, families, headline, all")
+    add("--bench-framework", metavar="NAMES", help="pytorch, keras (default: both)")
+    add(
+        "--bench-pass",
+        metavar="NAMES",
+        default="forward,backward",
+        help=f"of {', '.join(PASSES)} (default: forward,backward)",
+    )
+    add("--bench-batch", metavar="N", help="images in a batch (default: 4 on a CPU, 32 on a GPU)")
+    add("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
+    add("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
+    add("--bench-seconds", metavar="S", default="2", help="timed seconds a task (default: 2)")
+    add("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
+    add("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
+    parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reads the options; a wrong one ends pytest with one sentence."""
+    config.addinivalue_line("markers", "convbench_pass(name): the pass that a benchmark times")
+    try:
+        config.stash[STATE] = State(options=Options.read(config))
+    except ConvbenchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@frozen
+class Options:
+    """What to time and how, as the command line says."""
+
+    architectures: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    asked_for: bool
+    """Whether the frameworks were named: then one that is missing is a failure."""
+    passes: tuple[str, ...]
+    batch: int | None
+    device: str | None
+    threads: int | None
+    seconds: Second
+    timeout_s: Second
+    report: Path | None
+
+    @classmethod
+    def read(cls, config: pytest.Config) -> Options:
+        """The options of this run; raises ConvbenchError or pytest.UsageError."""
+        named = config.getoption("bench_framework")
+        chosen = _names(named) if named else DEFAULT_FRAMEWORKS
+        for name in chosen:
+            frameworks.known(name)
+        device = config.getoption("bench_device")
+        if device is not None:
+            _one_of("device", device, DEVICES)
+        passes = _names(config.getoption("bench_pass"))
+        for name in passes:
+            _one_of("pass", name, PASSES)
+        return cls(
+            architectures=architectures.select(_names(config.getoption("bench_arch"))),
+            frameworks=chosen,
+            asked_for=named is not None or bool(os.environ.get("CI")),
+            passes=passes,
+            batch=_number(config, "batch", int),
+            device=device,
+            threads=_number(config, "threads", int),
+            seconds=_number(config, "seconds", float),
+            timeout_s=_number(config, "timeout", float),
+            report=_report_folder(config),
+        )
+
+
+@define
+class State:
+    """What the plugin knows in one session."""
+
+    options: Options
+    run: Run | None = None
+    progress: Progress | None = None
+    clocks: dict[str, WorkerClock] = field(factory=dict)
+    _device: str | None = None
+
+    def device(self) -> str:
+        """The device that was asked for, or the best that there is."""
+        if self._device is None:
+            self._device = self.options.device or machine.default_device()
+        return self._device
+
+    def task(self, architecture: str, framework: str, pass_: str) -> Task:
+        """The task of one benchmark, with what the machine decides where nobody did."""
+        device = self.device()
+        return Task(
+            architecture=architecture,
+            framework=framework,
+            pass_=pass_,
+            batch=self.options.batch or DEFAULT_BATCH[device],
+            device=device,
+            threads=self.options.threads or machine.default_threads(),
+        )
+
+    def opened(self, config: pytest.Config) -> Run:
+        """The run, begun when its first test begins."""
+        if self.run is None:
+            folder, now = self.options.report, datetime.now(UTC)
+            name = f"{now:%Y-%m-%dT%H%M%S}-{self.device()}"
+            self.run = Run(
+                tables=tables_folder(),
+                seconds=self.options.seconds,
+                timeout_s=self.options.timeout_s,
+                journal=Journal(folder / name / "measurements.jsonl") if folder else None,
+                folder=config.rootpath,
+            )
+        return self.run
+
+
+STATE = pytest.StashKey[State]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each architecture, framework and, with a marker, pass that was chosen."""
+    options = metafunc.config.stash[STATE].options
+    cases = list(product(options.architectures, options.frameworks))
+    ids = [f"{architecture}-{framework}" for architecture, framework in cases]
+    if "structure" in metafunc.fixturenames:
+        metafunc.parametrize("structure", cases, ids=ids, indirect=True)
+    if "timed" in metafunc.fixturenames:
+        if _pass(metafunc.definition) not in options.passes:
+            cases, ids = [("", "")], [NOT_CHOSEN]
+        metafunc.parametrize("timed", cases, ids=ids, indirect=True)
+
+
+NOT_CHOSEN = "pass not chosen"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the passes that were not chosen, and gives each timed test its own clock."""
+    unchosen = [item for item in items if item.name.endswith(f"[{NOT_CHOSEN}]")]
+    if unchosen:
+        config.hook.pytest_deselected(items=unchosen)
+        items[:] = [item for item in items if item not in unchosen]
+    state = config.stash[STATE]
+    items.sort(key=lambda item: "timed" in _fixtures(item))  # what is timed comes last
+    for item in items:
+        if "timed" in _fixtures(item):
+            architecture, _ = item.callspec.params["timed"]  # type: ignore[attr-defined]
+            clock = state.clocks[item.nodeid] = WorkerClock()
+            group = f"{architecture} {_pass(item)}"
+            item.add_marker(pytest.mark.benchmark(timer=clock, group=group))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Counts what is to be shown as progress."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    shown = {"timed"} if config.option.benchmark_only else {"timed", "structure"}
+    ours = [item for item in session.items if shown & set(_fixtures(item))]
+    if reporter is not None and ours and not config.option.collectonly:
+        state = config.stash[STATE]
+        state.progress = Progress(reporter, {item.nodeid for item in ours})
+        config.pluginmanager.register(state.progress, "convbench_progress")
+
+
+@pytest.fixture
+def structure(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """A call that fails unless the framework's model of an architecture is the paper's."""
+    architecture, framework = request.param
+    state = request.config.stash[STATE]
+
+    def check() -> None:
+        _refuse_missing(state, framework)
+        try:
+            report = state.opened(request.config).check(architecture, framework)
+        except ConvbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+        if not report.proven:
+            lines = "\n".join(map(str, report.differs))
+            pytest.fail(f"{architecture} is not the paper's network\n{lines}", pytrace=False)
+
+    return check
+
+
+@pytest.fixture
+def timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
+    """A call that verifies one architecture in one framework, and times one pass of it."""
+    config, node = request.config, request.node
+    state = config.stash[STATE]
+
+    def time() -> None:
+        _refuse_xdist(config)
+        architecture, framework = request.param
+        _refuse_missing(state, framework)
+        task = state.task(architecture, framework, _pass(node))
+        run = state.opened(config)
+        try:
+            with run.timing(
+                task, state.clocks[node.nodeid], keep=not benchmark.disabled
+            ) as timing:
+                benchmark.pedantic(timing.step, rounds=timing.rounds, iterations=timing.iterations)
+        except ConvbenchError as error:
+            benchmark.has_error = True
+            pytest.fail(str(error), pytrace=False)
+        if not benchmark.disabled:
+            version = timing.measurement.version
+            benchmark.extra_info |= {"batch": task.batch, "threads": task.threads}
+            benchmark.extra_info["version"] = version
+            if state.progress is not None:
+                state.progress.note(node.nodeid, run.entries[-1])
+
+    return time
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Ends the workers and writes the report, also after Ctrl-C."""
+    state = session.config.stash.get(STATE, None)
+    if state is None or state.run is None:
+        return
+    state.run.close()
+    if state.run.journal is None or not state.run.entries:
+        return
+    from convbench import report  # noqa: PLC0415  (plots take a second to import)
+
+    try:
+        if state.run.lost is None:
+            report.write(state.run.journal.path.parent, state.run.tables)
+    except OSError as error:
+        state.run.lost = f"the report cannot be written: {error.strerror}"
+    if state.run.lost is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Says where the report is; shows the results where they could not be put on disk."""
+    state = config.stash.get(STATE, None)
+    if state is None or state.run is None or not state.run.entries:
+        return
+    run = state.run
+    if run.lost is not None:
+        from convbench import report  # noqa: PLC0415
+
+        terminalreporter.section("convbench")
+        terminalreporter.write_line(f"{run.lost}; these are the results so far:", red=True)
+        terminalreporter.write_line(report.throughput(run.entries))
+    elif run.journal is not None:
+        terminalreporter.section("convbench")
+        terminalreporter.write_line(f"report: {run.journal.path.parent / 'report.md'}")
+
+
+def _pass(item: pytest.Item) -> str:
+    """The pass that a test's marker names."""
+    marker = item.get_closest_marker("convbench_pass")
+    if marker is None or len(marker.args) != 1:
+        raise pytest.UsageError(
+            f"{item.nodeid}: the fixture timed wants the marker convbench_pass, "
+            f'as in @pytest.mark.convbench_pass("{PASSES[0]}")'
+        )
+    return str(marker.args[0])
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
+def _refuse_xdist(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        pytest.fail(
+            "timed tests share no machine: run them without pytest-xdist (leave out -n)", False
+        )
+
+
+def _refuse_missing(state: State, framework: str) -> None:
+    """Skips what needs a framework that is not installed; fails if it was asked for, or in CI."""
+    absent: FrameworkMissing | None = frameworks.missing(framework)
+    if absent is None:
+        return
+    if state.options.asked_for:
+        pytest.fail(str(absent), pytrace=False)
+    pytest.skip(str(absent))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _one_of(kind: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UnknownName(kind, name, known)
+
+
+def _number(config: pytest.Config, name: str, type_: type[Any]) -> Any:
+    """An option that must be a positive number; None if it is not given."""
+    text = config.getoption(f"bench_{name}")
+    if text is None:
+        return None
+    try:
+        value = type_(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        whole = "a positive whole number" if type_ is int else "a positive number"
+        raise pytest.UsageError(f"--bench-{name} must be {whole}, but is {text!r}")
+    return value
+
+
+def _report_folder(config: pytest.Config) -> Path | None:
+    given: str = config.getoption("bench_report") or config.getini("bench_report")
+    if given == "none":
+        return None
+    return config.invocation_params.dir / given if config.getoption("bench_report") else (
+        config.rootpath / given
+    )

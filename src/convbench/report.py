@@ -1,0 +1,334 @@
+"""Markdown reports: a pure function of a journal and the reference tables.
+
+Nothing is measured or judged here; made twice from the same journal, a report is the same to
+the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from convbench import plots
+from convbench.check import CheckReport, from convbench.graph import NETWORK
+from convbench.record import Entry, Environment, Journal, Measurement
+from convbench.reference import read_sources
+from convbench.stats import spread
+from convbench.units import count, rate, seconds, size
+
+ABSENT = "—"
+
+PASS_TITLES = {  # in the order in which a report shows them
+    "forward": "Forward (inference)",
+    "backward": "Forward and backward",
+    "train_step": "Training step",
+}
+
+
+def write(folder: Path, tables: Path) -> Path:
+    """Writes `report.md` and its plot beside the journal in `folder`, and renews the index.
+
+    Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
+    """
+    entries = list(Journal(folder / "measurements.jsonl").entries())
+    measured = [e for e in _measurements(entries) if e.outcome == "measured"]
+    if measured:
+        plots.throughput(_panels(measured), folder / "throughput.png")
+    report = folder / "report.md"
+    report.write_text(markdown(entries, folder.name, tables), encoding="utf-8")
+    write_index(folder.parent)
+    return report
+
+
+def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
+    """The whole report as text."""
+    measurements = _measurements(entries)
+    parts = [
+        f"# convbench report {name}",
+        _environment(entries),
+        _structure([e for e in entries if isinstance(e, CheckReport)], tables),
+        "## Throughput" if measurements else "",
+        "![Throughput by architecture, pass and framework](throughput.png)"
+        if any(m.rounds_s for m in measurements)
+        else "",
+        throughput(entries),
+        _memory(measurements),
+        _unfinished(measurements),
+        _how(measurements),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def throughput(entries: Sequence[Entry]) -> str:
+    """Throughput tables, one per pass, frameworks side by side with their ratio."""
+    measurements = [m for m in _measurements(entries) if m.rounds_s]
+    parts = []
+    for pass_ in dict.fromkeys(m.task.pass_ for m in measurements):
+        own = [m for m in measurements if m.task.pass_ == pass_]
+        parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
+        parts.append(
+            "Images per second: the median of the rounds, ± half their interquartile range. "
+            "First step: what tracing, compiling and first allocations add up to."
+        )
+        parts.append(_table(_throughput_rows(own)))
+    return "\n\n".join(parts)
+
+
+def write_index(folder: Path) -> None:
+    """Writes `README.md` beside the runs: one line for each, the newest first."""
+    rows = []
+    for path in sorted(folder.glob("*/measurements.jsonl"), reverse=True):
+        entries = list(Journal(path).entries())
+        environment = _first_environment(entries)
+        measured = [m for m in _measurements(entries) if m.outcome == "measured"]
+        rows.append(
+            {
+                "run": f"[{path.parent.name}]({path.parent.name}/report.md)",
+                "CPU": _cell(environment.cpu),
+                "GPU": _cell(environment.gpu or ABSENT),
+                "measured": len(measured),
+                "convbench": _cell(environment.convbench),
+            }
+        )
+    text = f"# Reports\n\n{_table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _environment(entries: Sequence[Entry]) -> str:
+    environment = _first_environment(entries)
+    measurements = _measurements(entries)
+    loads = [x for m in measurements for x in (m.load_before, m.load_after) if x is not None]
+    rows: list[tuple[str, str]] = [
+        ("started", environment.started),
+        ("CPU", f"{environment.cpu}, {environment.cores} cores"),
+        ("memory", size(environment.memory_bytes)),
+        ("GPU", environment.gpu or "none"),
+        ("driver", environment.driver or ABSENT),
+        ("system", environment.system),
+        ("Python", environment.python),
+        ("convbench", f"{environment.convbench}, commit {environment.commit or ABSENT}"),
+    ]
+    versions = {m.task.framework: m.version for m in measurements if m.version}
+    rows += [(name, version) for name, version in versions.items()]
+    for what, values in (
+        ("device", {m.task.device for m in measurements}),
+        ("batch", {str(m.task.batch) for m in measurements}),
+        ("threads", {str(m.task.threads) for m in measurements}),
+        ("dtype", {m.task.dtype for m in measurements}),
+    ):
+        if values:
+            rows.append((what, ", ".join(sorted(values))))
+    if loads:
+        rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
+    return "## Environment\n\n" + _table([{"": k, "value": _cell(v)} for k, v in rows])
+
+
+def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
+    if not reports:
+        return ""
+    frameworks = list(dict.fromkeys(r.framework or "integers" for r in reports))
+    rows = []
+    for name in dict.fromkeys(r.name for r in reports):
+        own = {r.framework or "integers": r for r in reports if r.name == name}
+        some = next(iter(own.values()))
+        row = {
+            "architecture": name,
+            "printed": ", ".join(_printed_totals(some, "parameters")) or ABSENT,
+            "exact": count(some.parameters),
+        }
+        row |= {f: _observed_total(own.get(f)) for f in frameworks}
+        row["MACs printed"] = ", ".join(_printed_totals(some, "macs")) or ABSENT
+        row["MACs exact"] = count(some.macs)
+        agreeing = sum(f.status == "agrees" for f in some.findings)
+        errata = sum(f.status == "erratum" for f in some.findings)
+        row["rows that agree"] = str(agreeing)
+        row["errata"] = str(errata) if errata else ""
+        row["verdict"] = (
+            "the paper's" if all(r.proven for r in own.values()) else "**not the paper's**"
+        )
+        rows.append(row)
+    note = (
+        "Trainable parameters: as the sources print them, by integer arithmetic, and in each "
+        "framework's real model. MACs: multiply-accumulates of convolutions and dense layers for "
+        "one image. A model that differs anywhere, in any layer, is not timed."
+    )
+    errata = _errata(reports, tables)
+    return "\n\n".join(["## Structure", note, _table(rows), *([errata] if errata else [])])
+
+
+def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
+    sources = read_sources(tables)
+    seen: dict[str, None] = {}
+    for report in reports:
+        for f in report.findings:
+            if f.status == "erratum" and f.source is not None:
+                title = sources[f.source].title
+                place = f"`{report.name}` {f.at}, {f.quantity}"
+                text = f"- {place}: “{_cell(title)}” prints {f.printed}; exact is {f.computed}."
+                seen[f"{text} {_cell(f.note or '')}"] = None
+            elif f.status == "differs":
+                seen[f"- **`{report.name}` in {report.framework}: {_cell(str(f))}**"] = None
+    return "### Errata and differences\n\n" + "\n".join(seen) if seen else ""
+
+
+def _printed_totals(report: CheckReport, quantity: str) -> list[str]:
+    """What the sources print of the whole network, each value once."""
+    printed = (
+        f"{f.printed} (erratum)" if f.status == "erratum" else f.printed
+        for f in report.findings
+        if f.at == NETWORK and f.quantity == quantity
+    )
+    return list(dict.fromkeys(text for text in printed if text))
+
+
+def _observed_total(report: CheckReport | None) -> str:
+    if report is None:
+        return ABSENT
+    return count(report.parameters) if report.proven else f"{len(report.differs)} differences"
+
+
+def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]]:
+    frameworks = list(dict.fromkeys(m.task.framework for m in measurements))
+    rows = []
+    for name in dict.fromkeys(m.task.architecture for m in measurements):
+        own = {m.task.framework: m for m in measurements if m.task.architecture == name}
+        row = {"architecture": name}
+        for framework in frameworks:
+            row[framework] = _throughput(own[framework]) if framework in own else ABSENT
+        for first, second in zip(frameworks, frameworks[1:], strict=False):
+            row[f"{first} / {second}"] = _ratio(own, first, second)
+        for framework in frameworks:
+            first_s = own[framework].first_s if framework in own else None
+            row[f"first step, {framework}"] = ABSENT if first_s is None else seconds(first_s)
+        rows.append(row)
+    return rows
+
+
+def _throughput(measurement: Measurement) -> str:
+    steps = spread(measurement.rounds_s)
+    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}"
+
+
+def _ratio(own: dict[str, Measurement], first: str, second: str) -> str:
+    if first not in own or second not in own:
+        return ABSENT
+    rates = [m.throughput(spread(m.rounds_s).median) for m in (own[first], own[second])]
+    return f"{rates[0] / rates[1]:.2f}"
+
+
+def _memory(measurements: Sequence[Measurement]) -> str:
+    measured = [m for m in measurements if m.rounds_s]
+    if not measured:
+        return ""
+    frameworks = list(dict.fromkeys(m.task.framework for m in measured))
+    on_device = any(m.task.device != "cpu" for m in measured)
+    rows = []
+    for name, pass_ in dict.fromkeys((m.task.architecture, m.task.pass_) for m in measured):
+        own = {
+            m.task.framework: m.memory
+            for m in measured
+            if (m.task.architecture, m.task.pass_) == (name, pass_)
+        }
+        row = {"architecture": name, "pass": pass_}
+        for f in frameworks:
+            memory = own.get(f)
+            row[f"host, {f}"] = _bytes(memory and memory.host_bytes)
+            if on_device:
+                row[f"allocated, {f}"] = _bytes(memory and memory.device_allocated_bytes)
+                row[f"reserved, {f}"] = _bytes(memory and memory.device_reserved_bytes)
+                row[f"NVML, {f}"] = _bytes(memory and memory.device_process_bytes)
+        rows.append(row)
+    note = (
+        "Host: growth of the process's peak resident memory over what it was when it was forked, "
+        "its framework imported; weights, activations and gradients are in it."
+    )
+    device = (
+        " Device: peaks allocated and reserved by the framework's allocator, and what NVML says "
+        f"that the process holds; {ABSENT} is what nobody could tell."
+    )
+    none = " There is no GPU in this run, and so no device memory."
+    return "\n\n".join(["## Memory", note + (device if on_device else none), _table(rows)])
+
+
+def _unfinished(measurements: Sequence[Measurement]) -> str:
+    lines = [
+        f"- {m.task.label}: {_cell(m.reason or '')}" for m in measurements if not m.rounds_s
+    ]
+    return "## Not measured\n\n" + "\n".join(lines) if lines else ""
+
+
+def _how(measurements: Sequence[Measurement]) -> str:
+    if not measurements:
+        return ""
+    task = measurements[0].task
+    options = {
+        "arch": ",".join(dict.fromkeys(m.task.architecture for m in measurements)),
+        "framework": ",".join(dict.fromkeys(m.task.framework for m in measurements)),
+        "pass": ",".join(dict.fromkeys(m.task.pass_ for m in measurements)),
+        "batch": str(task.batch),
+        "device": task.device,
+        "threads": str(task.threads),
+    }
+    words = " ".join(f"--bench-{name} {value}" for name, value in options.items())
+    return "\n\n".join(
+        [
+            "## How it was measured",
+            "- Each model is verified against the papers' tables in the process that times it.\n"
+            "- Each row is one fresh process, forked after the framework's import, with the same "
+            "weights, batch, precision and number of threads for every framework.\n"
+            "- PyTorch runs eagerly (inference mode for forward), Keras as a compiled TensorFlow "
+            "graph: each as its documentation says.\n"
+            "- Warm-up rounds are not in the figures; each step ends when the device has "
+            "finished.\n"
+            "- One process a row: the spread between processes is not known from this run.\n"
+            "- Raw rounds are in `measurements.jsonl` beside this file.",
+            f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```",
+        ]
+    )
+
+
+def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point]]]:
+    panels = []
+    for pass_ in dict.fromkeys(m.task.pass_ for m in measured):
+        points = []
+        for m in (m for m in measured if m.task.pass_ == pass_):
+            rates = spread([m.throughput(step) for step in m.rounds_s])
+            points.append(plots.Point(m.task.architecture, m.task.framework, rates))
+        panels.append((PASS_TITLES.get(pass_, pass_), points))
+    return panels
+
+
+def _measurements(entries: Iterable[Entry]) -> list[Measurement]:
+    """The measurements, pass by pass."""
+    order = [*PASS_TITLES]
+    found = [entry for entry in entries if isinstance(entry, Measurement)]
+    return sorted(found, key=lambda m: order.index(m.task.pass_) if m.task.pass_ in order else 9)
+
+
+def _first_environment(entries: Iterable[Entry]) -> Environment:
+    return next(entry for entry in entries if isinstance(entry, Environment))
+
+
+def _bytes(value: int | None) -> str:
+    return ABSENT if value is None else size(value)
+
+
+def _cell(text: str) -> str:
+    """Text from tables and journals that cannot become markup."""
+    plain = " ".join(text.split())
+    for sign in "\\|<>`":
+        plain = plain.replace(sign, f"\\{sign}" if sign in "\\|`" else {"<": "&lt;", ">": "&gt;"}[sign])
+    return plain
+
+
+def _table(rows: Sequence[dict[str, object]] | Sequence[dict[str, str]]) -> str:
+    """Rows as a Markdown table, numbers to the right."""
+    frame = pd.DataFrame(rows).fillna(ABSENT).astype(str)
+    names = {"architecture", "pass", "", "value", "run", "CPU", "GPU", "verdict", "printed", "MACs printed"}
+    align = ["left" if column in names else "right" for column in frame.columns]
+    return tabulate(
+        frame, headers="keys", tablefmt="github", showindex=False, colalign=align, disable_numparse=True
+    )

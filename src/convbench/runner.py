@@ -1,0 +1,218 @@
+"""One run: opens workers, checks and times tasks with them, and journals what comes back.
+
+It knows neither pytest nor the terminal; the plugin and the command line drive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from math import ceil
+from pathlib import Path
+from statistics import median
+
+from attrs import define, evolve, field
+
+from convbench import machine, messages
+from convbench.check import CheckReport
+from convbench.errors import WorkerFailed
+from convbench.launcher import Child, Launcher
+from convbench.record import Entry, Journal, Measurement, Task, condensed
+from convbench.units import Second
+
+MIN_ROUNDS = 5
+MAX_ROUNDS = 1000
+WARMUP: Second = 0.3
+ROUND: Second = 0.002
+"""A round of a faster step holds several, so that the clock's own cost does not count."""
+BLOCK: Second = 0.25
+"""Rounds are timed back to back for about so long between two messages."""
+
+
+class WorkerClock:
+    """Seconds that the child says it has spent in steps: pytest-benchmark's timer.
+
+    The time on the pipe between parent and child is in no figure.
+    """
+
+    def __init__(self) -> None:
+        self.spent_s: Second = 0.0
+
+    def __call__(self) -> Second:
+        return self.spent_s
+
+
+@define
+class Timing:
+    """A task whose child is warm: each call of `step` accounts for one step on the clock."""
+
+    child: Child
+    clock: WorkerClock
+    measurement: Measurement
+    rounds: int
+    iterations: int
+    _pending: list[Second] = field(factory=list)
+    _taken: list[Second] = field(factory=list)
+    _steps: int = 0
+
+    def step(self) -> None:
+        """Puts the next step's seconds on the clock; asks the child for more rounds if needed."""
+        if self._steps % self.iterations == 0:
+            if not self._pending:
+                self._pending = self._block()
+            self._taken.append(self._pending.pop(0))
+        self._steps += 1
+        self.clock.spent_s += self._taken[-1]
+
+    def _block(self) -> list[Second]:
+        expected = median(self.measurement.warmup_s) * self.iterations
+        left = self.rounds - len(self._taken)
+        count = max(1, min(left, round(BLOCK / expected)))
+        reply = self.child.ask(
+            messages.Rounds(count, self.iterations), messages.Timed, "timing rounds"
+        )
+        if isinstance(reply, messages.Refused):
+            raise WorkerFailed(self.child.task, "timing rounds", reply.why)
+        return list(reply.rounds_s)
+
+    def finish(self) -> Measurement:
+        """The measurement with its rounds and peaks of memory."""
+        peaks = self.child.ask(messages.Peak(), messages.Peaks, "reading its memory")
+        if isinstance(peaks, messages.Refused):
+            raise WorkerFailed(self.child.task, "reading its memory", peaks.why)
+        return evolve(
+            self.measurement,
+            outcome="measured",
+            rounds_s=tuple(self._taken),
+            iterations=self.iterations,
+            memory=peaks.memory,
+            load_after=machine.load(),
+        )
+
+
+@define
+class Run:
+    """Everything that one invocation checks and times."""
+
+    tables: Path
+    seconds: Second
+    timeout_s: Second
+    journal: Journal | None
+    """Where entries go as they come; None keeps them in memory alone."""
+    folder: Path
+    """Whose commit the environment names."""
+    launch: Callable[..., Launcher] = Launcher
+    entries: list[Entry] = field(factory=list)
+    lost: str | None = None
+    """Why entries are not on disk, once the journal could not be written."""
+    _launchers: dict[str, Launcher] = field(factory=dict)
+
+    def close(self) -> None:
+        """Ends every process of this run."""
+        for launcher in self._launchers.values():
+            launcher.close()
+        self._launchers.clear()
+
+    def check(self, architecture: str, framework: str) -> CheckReport:
+        """The report on one architecture's model, built without weights.
+
+        Raises FrameworkMissing, WorkerFailed.
+        """
+        task = f"{architecture} {framework} structure"
+        with self._launcher(framework).open(task) as child:
+            report = self.ask_check(child, architecture)
+        self.keep(condensed(report))
+        return report
+
+    def ask_check(self, child: Child, architecture: str) -> CheckReport:
+        """Likewise with a child that is open already, which stays open."""
+        request = messages.Check(architecture, str(self.tables))
+        reply = child.ask(request, messages.Checked, "checking its structure")
+        if isinstance(reply, messages.Refused):
+            raise WorkerFailed(child.task, "checking its structure", reply.why)
+        return reply.report
+
+    @contextlib.contextmanager
+    def timing(self, task: Task, clock: WorkerClock, *, keep: bool = True) -> Iterator[Timing]:
+        """A warmed-up child for one task; its measurement, or its failure, is kept.
+
+        Raises FrameworkMissing; WorkerFailed for what went wrong with this task alone.
+        """
+        measurement = Measurement(task=task, outcome="failed", load_before=machine.load())
+        launcher = self._launcher(task.framework)
+        try:
+            with launcher.open(task.label) as child:
+                timing = self._warm(child, task, clock, measurement)
+                yield timing
+                measurement = timing.finish()
+        except WorkerFailed as error:
+            refused = isinstance(error, TaskRefused)
+            outcome = evolve(
+                measurement, outcome="refused" if refused else "failed", reason=str(error)
+            )
+            if keep:
+                self.keep(outcome)
+            raise
+        if keep:
+            self.keep(measurement)
+
+    def _warm(
+        self, child: Child, task: Task, clock: WorkerClock, measurement: Measurement
+    ) -> Timing:
+        request = messages.Prepare(task, str(self.tables), min(WARMUP, self.seconds))
+        stage = "building, verifying and warming up"
+        reply = child.ask(request, messages.Prepared, stage)
+        report = reply.report
+        if report is not None:
+            self._keep_report(report)
+        if isinstance(reply, messages.Refused):
+            kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
+            raise kind(task.label, stage, reply.why)
+        usual = median(reply.warmup_s)
+        iterations = max(1, ceil(ROUND / usual))
+        rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, ceil(self.seconds / (usual * iterations))))
+        warm = evolve(
+            measurement,
+            version=child.launcher.version,
+            build_s=reply.build_s,
+            first_s=reply.first_s,
+            warmup_s=reply.warmup_s,
+        )
+        return Timing(child, clock, warm, rounds, iterations)
+
+    def keep(self, entry: Entry) -> None:
+        """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
+        if not self.entries:
+            self.entries.append(machine.environment(self.folder))
+            self._write(self.entries[0])
+        self.entries.append(entry)
+        self._write(entry)
+
+    def _keep_report(self, report: CheckReport) -> None:
+        known = (
+            (entry.name, entry.framework)
+            for entry in self.entries
+            if isinstance(entry, CheckReport)
+        )
+        if (report.name, report.framework) not in known:
+            self.keep(report)
+
+    def _write(self, entry: Entry) -> None:
+        if self.journal is None or self.lost is not None:
+            return
+        try:
+            self.journal.append(entry)
+        except OSError as error:
+            self.lost = f"{self.journal.path} cannot be written: {error.strerror}"
+
+    def _launcher(self, framework: str) -> Launcher:
+        if framework not in self._launchers:
+            self._launchers[framework] = self.launch(framework, timeout_s=self.timeout_s)
+        return self._launchers[framework]
+
+
+class TaskRefused(WorkerFailed):
+    """A task that is not run for a good reason: it does not fit, or is not the paper's."""
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.why}"
