@@ -7,7 +7,7 @@ observation compares the paper with the arithmetic alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Literal, TypeAlias
 
@@ -66,9 +66,7 @@ class CheckReport:
         return not self.differs
 
 
-def check(
-    graph: Graph, table: ReferenceTable, observed: Observation | None = None
-) -> CheckReport:
+def check(graph: Graph, table: ReferenceTable, observed: Observation | None = None) -> CheckReport:
     """All findings about one architecture: printed rows first, then what no source states.
 
     Raises TableError for a row that addresses nothing or asks for what a layer does not have.
@@ -129,7 +127,7 @@ def _printed_findings(
             )
 
 
-def _compare(  # noqa: PLR0913  (the three answers, the place, the erratum)
+def _compare(
     graph: Graph,
     observed: Observation | None,
     row: Row,
@@ -153,7 +151,9 @@ def _compare(  # noqa: PLR0913  (the three answers, the place, the erratum)
             status, note = "erratum", erratum.why
         else:
             status, note = "differs", f"{row.place}: the source prints something else"
-    return Finding(at, quantity, row.source, show(printed), show(computed), show(seen), status, note)
+    return Finding(
+        at, quantity, row.source, show(printed), show(computed), show(seen), status, note
+    )
 
 
 def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[Finding]:
@@ -175,10 +175,9 @@ def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[F
         )
         if node.tensors or (there and there.tensors):
             computed = ", ".join(_tensor(t.name, t.shape, t.trainable) for t in node.tensors)
-            seen = there and ", ".join(
-                _tensor(name, t.shape, t.trainable) for name, t in there.tensors.items()
-            )
-            yield _unstated(node.address, "tensors", computed, seen)
+            held = there.tensors.items() if there else ()
+            seen = ", ".join(_tensor(name, t.shape, t.trainable) for name, t in held)
+            yield _unstated(node.address, "tensors", computed, seen if there else None)
     for address in observed.nodes if observed else ():
         if address not in graph.by_address:
             yield _unstated(address, "layer", "none", "extra")
@@ -203,9 +202,9 @@ def _agrees(printed: Value, computed: int | Shape) -> bool:
 
 def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Erratum | None:
     for erratum in table.errata:
-        if (erratum.at, erratum.quantity, erratum.source) == (pattern, quantity, row.source):
-            if erratum.printed == row.values[quantity]:
-                return erratum
+        place = (erratum.at, erratum.quantity, erratum.source, erratum.printed)
+        if place == (pattern, quantity, row.source, row.values[quantity]):
+            return erratum
     return None
 
 
@@ -284,7 +283,7 @@ def _weight(observed: Observation, node: Node) -> Shape:
     return tensor.shape if tensor else ()
 
 
-_OF_OUTPUT = {
+_OF_OUTPUT: dict[str, Callable[[Shape], int | Shape]] = {
     "output": lambda shape: shape,
     "size": lambda shape: shape[1:],
     "channels": lambda shape: shape[0],

@@ -153,9 +153,9 @@ def tensors(op: Op, inputs: tuple[Shape, ...]) -> tuple[Tensor, ...]:
             )
         case Rbf(codes=codes):
             return (Tensor("weight", (len(codes), len(codes[0])), False),)
-        case (
-            Input() | MaxPool() | GlobalAvgPool() | Lrn() | Relu() | Sigmoid() | ScaledTanh()
-        ) | (Softmax() | Dropout() | Flatten() | Add() | PadChannels()):
+        case (Input() | MaxPool() | GlobalAvgPool() | Lrn() | Relu() | Sigmoid() | ScaledTanh()) | (
+            Softmax() | Dropout() | Flatten() | Add() | PadChannels()
+        ):
             return ()
         case _:
             assert_never(op)

@@ -54,7 +54,10 @@ class Launcher:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -154,7 +157,10 @@ class Child:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -170,7 +176,9 @@ class Child:
         try:
             message = self.launcher.receive(timeout_s)
         except TimeoutError:
-            raise self._fail(stage, f"gave no answer for {timeout_s:.0f} s and was killed") from None
+            raise self._fail(
+                stage, f"gave no answer for {timeout_s:.0f} s and was killed"
+            ) from None
         except BadRecord as error:
             raise self._fail(stage, f"answered nonsense ({error})") from None
         if isinstance(message, reply) or (refusable and isinstance(message, messages.Refused)):

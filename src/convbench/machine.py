@@ -89,9 +89,7 @@ def device_process_bytes() -> Byte | None:
         import pynvml  # noqa: PLC0415  (only where it is asked for)
 
         pynvml.nvmlInit()
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())
-        ]
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         used = [
             process.usedGpuMemory
             for handle in handles

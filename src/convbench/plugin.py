@@ -227,9 +227,7 @@ def timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
         task = state.task(architecture, framework, _pass(node))
         run = state.opened(config)
         try:
-            with run.timing(
-                task, state.clocks[node.nodeid], keep=not benchmark.disabled
-            ) as timing:
+            with run.timing(task, state.clocks[node.nodeid], keep=not benchmark.disabled) as timing:
                 benchmark.pedantic(timing.step, rounds=timing.rounds, iterations=timing.iterations)
         except ConvbenchError as error:
             benchmark.has_error = True
@@ -341,6 +339,8 @@ def _report_folder(config: pytest.Config) -> Path | None:
     given: str = config.getoption("bench_report") or config.getini("bench_report")
     if given == "none":
         return None
-    return config.invocation_params.dir / given if config.getoption("bench_report") else (
-        config.rootpath / given
+    return (
+        config.invocation_params.dir / given
+        if config.getoption("bench_report")
+        else (config.rootpath / given)
     )

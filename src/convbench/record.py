@@ -114,10 +114,10 @@ _KINDS: dict[str, type[Entry]] = {
 def converter() -> cattrs.Converter:
     """To plain JSON values and back; refuses keys that it does not know."""
     made = cattrs.Converter(forbid_extra_keys=True)
-    rename = {"pass_": override(rename="pass")}
-    made.register_unstructure_hook(Task, make_dict_unstructure_fn(Task, made, **rename))
+    pass_ = override(rename="pass")
+    made.register_unstructure_hook(Task, make_dict_unstructure_fn(Task, made, pass_=pass_))
     made.register_structure_hook(
-        Task, make_dict_structure_fn(Task, made, _cattrs_forbid_extra_keys=True, **rename)
+        Task, make_dict_structure_fn(Task, made, _cattrs_forbid_extra_keys=True, pass_=pass_)
     )
     return made
 
@@ -149,7 +149,8 @@ def parse(text: str, where: str) -> Entry:
         raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema}")
     if kind not in _KINDS:
         raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r}")
-    return structure(content, _KINDS[kind], where)
+    entry: Entry = structure(content, _KINDS[kind], where)
+    return entry
 
 
 def structure(content: Any, type_: type[Any], where: str) -> Any:

@@ -175,7 +175,8 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
         raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
     rows = tuple(row for i, t in enumerate(top["table"], 1) for row in _rows(file.name, i, t))
     errata = tuple(_erratum(file.name, i, e) for i, e in enumerate(top.get("erratum", []), 1))
-    for key in (top["paper"], *(x.source for x in (*rows, *errata))):
+    cited = [top["paper"], *(row.source for row in rows), *(e.source for e in errata)]
+    for key in cited:
         if key not in sources:
             raise TableError(file.name, "source", "a key of sources.toml", repr(key))
     _refuse_contradictions(file.name, rows, errata)
@@ -231,8 +232,8 @@ def _rows(file: str, number: int, content: object) -> Iterator[Row]:
     table = place.mapping(content, {"source": str, "place": str, "rows": list}, {"kilo": int})
     for i, entry in enumerate(table["rows"], start=1):
         at = _Place(file, f"table {number} ({table['place']}), row {i}")
-        types: dict[str, type] = {q: list for q in SHAPE_QUANTITIES}
-        types |= {q: str for q in COUNT_QUANTITIES}
+        types: dict[str, type] = dict.fromkeys(SHAPE_QUANTITIES, list)
+        types |= dict.fromkeys(COUNT_QUANTITIES, str)
         row = at.mapping(entry, {"at": object}, {**types, "times": int})
         addresses = row.pop("at")
         addresses = [addresses] if isinstance(addresses, str) else addresses
@@ -262,9 +263,7 @@ def _erratum(file: str, number: int, content: object) -> Erratum:
     )
 
 
-def _refuse_contradictions(
-    file: str, rows: tuple[Row, ...], errata: tuple[Erratum, ...]
-) -> None:
+def _refuse_contradictions(file: str, rows: tuple[Row, ...], errata: tuple[Erratum, ...]) -> None:
     """An erratum must speak of something that its source prints, and only once."""
     seen = set()
     for erratum in errata:

@@ -7,19 +7,17 @@ the byte.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-import pandas as pd
-from tabulate import tabulate
-
 from convbench import plots
-from convbench.check import CheckReport, from convbench.graph import NETWORK
-from convbench.record import Entry, Environment, Journal, Measurement
+from convbench.check import CheckReport
+from convbench.graph import NETWORK
+from convbench.record import Entry, Environment, Journal, Measurement, Memory
 from convbench.reference import read_sources
 from convbench.stats import spread
+from convbench.tables import ABSENT, escaped, table
 from convbench.units import count, rate, seconds, size
-
-ABSENT = "—"
 
 PASS_TITLES = {  # in the order in which a report shows them
     "forward": "Forward (inference)",
@@ -73,7 +71,7 @@ def throughput(entries: Sequence[Entry]) -> str:
             "Images per second: the median of the rounds, ± half their interquartile range. "
             "First step: what tracing, compiling and first allocations add up to."
         )
-        parts.append(_table(_throughput_rows(own)))
+        parts.append(table(_throughput_rows(own)))
     return "\n\n".join(parts)
 
 
@@ -87,13 +85,13 @@ def write_index(folder: Path) -> None:
         rows.append(
             {
                 "run": f"[{path.parent.name}]({path.parent.name}/report.md)",
-                "CPU": _cell(environment.cpu),
-                "GPU": _cell(environment.gpu or ABSENT),
-                "measured": len(measured),
-                "convbench": _cell(environment.convbench),
+                "CPU": environment.cpu,
+                "GPU": environment.gpu or ABSENT,
+                "measured": str(len(measured)),
+                "convbench": environment.convbench,
             }
         )
-    text = f"# Reports\n\n{_table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
+    text = f"# Reports\n\n{table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -112,18 +110,18 @@ def _environment(entries: Sequence[Entry]) -> str:
         ("convbench", f"{environment.convbench}, commit {environment.commit or ABSENT}"),
     ]
     versions = {m.task.framework: m.version for m in measurements if m.version}
-    rows += [(name, version) for name, version in versions.items()]
-    for what, values in (
+    rows += versions.items()
+    for what, shared in (
         ("device", {m.task.device for m in measurements}),
         ("batch", {str(m.task.batch) for m in measurements}),
         ("threads", {str(m.task.threads) for m in measurements}),
         ("dtype", {m.task.dtype for m in measurements}),
     ):
-        if values:
-            rows.append((what, ", ".join(sorted(values))))
+        if shared:
+            rows.append((what, ", ".join(sorted(shared))))
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
-    return "## Environment\n\n" + _table([{"": k, "value": _cell(v)} for k, v in rows])
+    return "## Environment\n\n" + table([{"": k, "value": v} for k, v in rows], left=("value",))
 
 
 def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
@@ -134,7 +132,7 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
     for name in dict.fromkeys(r.name for r in reports):
         own = {r.framework or "integers": r for r in reports if r.name == name}
         some = next(iter(own.values()))
-        row = {
+        row: dict[str, str] = {
             "architecture": name,
             "printed": ", ".join(_printed_totals(some, "parameters")) or ABSENT,
             "exact": count(some.parameters),
@@ -146,17 +144,15 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
         errata = sum(f.status == "erratum" for f in some.findings)
         row["rows that agree"] = str(agreeing)
         row["errata"] = str(errata) if errata else ""
-        row["verdict"] = (
-            "the paper's" if all(r.proven for r in own.values()) else "**not the paper's**"
-        )
+        row["verdict"] = "proven" if all(r.proven for r in own.values()) else "**not proven**"
         rows.append(row)
     note = (
         "Trainable parameters: as the sources print them, by integer arithmetic, and in each "
         "framework's real model. MACs: multiply-accumulates of convolutions and dense layers for "
         "one image. A model that differs anywhere, in any layer, is not timed."
     )
-    errata = _errata(reports, tables)
-    return "\n\n".join(["## Structure", note, _table(rows), *([errata] if errata else [])])
+    parts = ["## Structure", note, table(rows), _errata(reports, tables)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
@@ -167,10 +163,10 @@ def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
             if f.status == "erratum" and f.source is not None:
                 title = sources[f.source].title
                 place = f"`{report.name}` {f.at}, {f.quantity}"
-                text = f"- {place}: “{_cell(title)}” prints {f.printed}; exact is {f.computed}."
-                seen[f"{text} {_cell(f.note or '')}"] = None
+                text = f"- {place}: “{escaped(title)}” prints {f.printed}; exact is {f.computed}."
+                seen[f"{text} {escaped(f.note or '')}"] = None
             elif f.status == "differs":
-                seen[f"- **`{report.name}` in {report.framework}: {_cell(str(f))}**"] = None
+                seen[f"- **`{report.name}` in {report.framework}: {escaped(str(f))}**"] = None
     return "### Errata and differences\n\n" + "\n".join(seen) if seen else ""
 
 
@@ -198,7 +194,7 @@ def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]
         row = {"architecture": name}
         for framework in frameworks:
             row[framework] = _throughput(own[framework]) if framework in own else ABSENT
-        for first, second in zip(frameworks, frameworks[1:], strict=False):
+        for first, second in pairwise(frameworks):
             row[f"{first} / {second}"] = _ratio(own, first, second)
         for framework in frameworks:
             first_s = own[framework].first_s if framework in own else None
@@ -234,12 +230,12 @@ def _memory(measurements: Sequence[Measurement]) -> str:
         }
         row = {"architecture": name, "pass": pass_}
         for f in frameworks:
-            memory = own.get(f)
-            row[f"host, {f}"] = _bytes(memory and memory.host_bytes)
+            memory = own.get(f, Memory())
+            row[f"host, {f}"] = _bytes(memory.host_bytes)
             if on_device:
-                row[f"allocated, {f}"] = _bytes(memory and memory.device_allocated_bytes)
-                row[f"reserved, {f}"] = _bytes(memory and memory.device_reserved_bytes)
-                row[f"NVML, {f}"] = _bytes(memory and memory.device_process_bytes)
+                row[f"allocated, {f}"] = _bytes(memory.device_allocated_bytes)
+                row[f"reserved, {f}"] = _bytes(memory.device_reserved_bytes)
+                row[f"NVML, {f}"] = _bytes(memory.device_process_bytes)
         rows.append(row)
     note = (
         "Host: growth of the process's peak resident memory over what it was when it was forked, "
@@ -250,13 +246,11 @@ def _memory(measurements: Sequence[Measurement]) -> str:
         f"that the process holds; {ABSENT} is what nobody could tell."
     )
     none = " There is no GPU in this run, and so no device memory."
-    return "\n\n".join(["## Memory", note + (device if on_device else none), _table(rows)])
+    return "\n\n".join(["## Memory", note + (device if on_device else none), table(rows)])
 
 
 def _unfinished(measurements: Sequence[Measurement]) -> str:
-    lines = [
-        f"- {m.task.label}: {_cell(m.reason or '')}" for m in measurements if not m.rounds_s
-    ]
+    lines = [f"- {m.task.label}: {escaped(m.reason or '')}" for m in measurements if not m.rounds_s]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -314,21 +308,3 @@ def _first_environment(entries: Iterable[Entry]) -> Environment:
 
 def _bytes(value: int | None) -> str:
     return ABSENT if value is None else size(value)
-
-
-def _cell(text: str) -> str:
-    """Text from tables and journals that cannot become markup."""
-    plain = " ".join(text.split())
-    for sign in "\\|<>`":
-        plain = plain.replace(sign, f"\\{sign}" if sign in "\\|`" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return plain
-
-
-def _table(rows: Sequence[dict[str, object]] | Sequence[dict[str, str]]) -> str:
-    """Rows as a Markdown table, numbers to the right."""
-    frame = pd.DataFrame(rows).fillna(ABSENT).astype(str)
-    names = {"architecture", "pass", "", "value", "run", "CPU", "GPU", "verdict", "printed", "MACs printed"}
-    align = ["left" if column in names else "right" for column in frame.columns]
-    return tabulate(
-        frame, headers="keys", tablefmt="github", showindex=False, colalign=align, disable_numparse=True
-    )

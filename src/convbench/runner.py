@@ -39,6 +39,7 @@ class WorkerClock:
         self.spent_s: Second = 0.0
 
     def __call__(self) -> Second:
+        """What the child has reported so far."""
         return self.spent_s
 
 
@@ -118,19 +119,10 @@ class Run:
 
         Raises FrameworkMissing, WorkerFailed.
         """
-        task = f"{architecture} {framework} structure"
-        with self._launcher(framework).open(task) as child:
-            report = self.ask_check(child, architecture)
+        with self._launcher(framework).open(f"{architecture} {framework} structure") as child:
+            report = ask_check(child, architecture, self.tables)
         self.keep(condensed(report))
         return report
-
-    def ask_check(self, child: Child, architecture: str) -> CheckReport:
-        """Likewise with a child that is open already, which stays open."""
-        request = messages.Check(architecture, str(self.tables))
-        reply = child.ask(request, messages.Checked, "checking its structure")
-        if isinstance(reply, messages.Refused):
-            raise WorkerFailed(child.task, "checking its structure", reply.why)
-        return reply.report
 
     @contextlib.contextmanager
     def timing(self, task: Task, clock: WorkerClock, *, keep: bool = True) -> Iterator[Timing]:
@@ -209,6 +201,18 @@ class Run:
         if framework not in self._launchers:
             self._launchers[framework] = self.launch(framework, timeout_s=self.timeout_s)
         return self._launchers[framework]
+
+
+def ask_check(child: Child, architecture: str, tables: Path) -> CheckReport:
+    """The report of an open child on one architecture's model, built without weights.
+
+    Raises WorkerFailed.
+    """
+    stage = "checking its structure"
+    reply = child.ask(messages.Check(architecture, str(tables)), messages.Checked, stage)
+    if isinstance(reply, messages.Refused):
+        raise WorkerFailed(f"{architecture} {child.launcher.framework}", stage, reply.why)
+    return reply.report
 
 
 class TaskRefused(WorkerFailed):

@@ -78,9 +78,7 @@ def alexnet_bn(name: str) -> Graph:
     net = Builder(name, (3, 224, 224))
     x = net.input
     for i, (channels, kernel, stride, pooled) in enumerate(BN_CONVS, start=1):
-        x = net.chain(
-            x, (f"conv{i}", Conv(channels, kernel, stride=stride)), (f"relu{i}", Relu())
-        )
+        x = net.chain(x, (f"conv{i}", Conv(channels, kernel, stride=stride)), (f"relu{i}", Relu()))
         x = net(f"pool{i}", MaxPool(2, stride=2), x) if pooled else x
         x = net(f"bn{i}", norm, x)
     x = net("flatten", Flatten(), x)

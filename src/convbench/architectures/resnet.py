@@ -111,7 +111,7 @@ def _head(net: Builder, x: str, classes: int) -> Graph:
     return net.graph()
 
 
-def _conv_bn(  # noqa: PLR0913  (a convolution's own description)
+def _conv_bn(
     net: Builder, x: str, at: str, number: str, width: int, kernel: int, stride: int = 1
 ) -> str:
     conv = Conv(width, kernel, stride=stride, padding=kernel // 2, bias=False)

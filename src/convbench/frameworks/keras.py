@@ -18,6 +18,14 @@ from keras import layers
 
 from convbench.errors import FrameworkMissing, Unsupported
 from convbench.frameworks import Array, DeviceMemory, Pass
+from convbench.frameworks.channels_last import (
+    canonical_shape,
+    from_canonical,
+    image_before,
+    images_last,
+    shape_first,
+    to_canonical,
+)
 from convbench.graph import Graph, Loss, Node
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import (
@@ -33,11 +41,9 @@ from convbench.ops import (
     MaxPool,
     PadChannels,
     Padding,
-    Pair,
     Rbf,
     Relu,
     ScaledTanh,
-    Shape,
     Sigmoid,
     Softmax,
     Subsample,
@@ -66,17 +72,17 @@ class _TableConv2D(layers.Layer):  # type: ignore[misc]  # keras is untyped
         self.op, self.kernel_size, self.strides = op, op.kernel, (1, 1)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        channels = shape[-1]
+        maps_out = len(self.op.table)
         pairs = [(c, out) for out, maps in enumerate(self.op.table) for c in maps]
-        self.index = [[c * len(self.op.table) + out] for c, out in pairs]
-        self.shape = (*self.op.kernel, channels, len(self.op.table))
+        self.index = [[c * maps_out + out] for c, out in pairs]
+        self.flat = (int(shape[-1] or 0) * maps_out, *self.op.kernel)
         self.kernel = self.add_weight((len(pairs), *self.op.kernel), "zeros", name="kernel")
-        self.bias = self.add_weight((len(self.op.table),), "zeros", name="bias")
+        self.bias = self.add_weight((maps_out,), "zeros", name="bias")
 
     def call(self, x: Any) -> Any:
-        flat = (self.shape[2] * self.shape[3], *self.op.kernel)
-        dense = tf.scatter_nd(self.index, tf.convert_to_tensor(self.kernel), flat)
-        dense = tf.reshape(tf.transpose(dense, (1, 2, 0)), self.shape)
+        dense = tf.scatter_nd(self.index, tf.convert_to_tensor(self.kernel), self.flat)
+        dense = tf.transpose(dense, (1, 2, 0))
+        dense = tf.reshape(dense, (*self.op.kernel, -1, len(self.op.table)))
         return tf.nn.bias_add(tf.nn.conv2d(x, dense, 1, "VALID"), self.bias)
 
 
@@ -144,7 +150,7 @@ class _Pad(layers.Layer):  # type: ignore[misc]
         return tf.pad(x, self.paddings, constant_values=tf.cast(self.value, x.dtype))
 
 
-def _layer(node: Node) -> layers.Layer:  # noqa: PLR0911, PLR0912  (one case per op)
+def _layer(node: Node) -> layers.Layer:
     """The layer of a node, for an input that is padded where `_padding_mode` says explicit."""
     name = node.address
     match node.op:
@@ -280,14 +286,14 @@ class Keras:
         for node in model.description:
             layer = model.native.get_layer(node.address)
             seen[node.address] = ObservedNode(
-                _channels_first(tuple(layer.output.shape[1:])),
+                shape_first(tuple(layer.output.shape[1:])),
                 {},
                 getattr(layer, "kernel_size", getattr(layer, "pool_size", None)),
                 getattr(layer, "strides", None),
             )
         tensors: dict[str, dict[str, ObservedTensor]] = {address: {} for address in seen}
         for node, name, variable in model.arrays():
-            shape = _canonical_shape(node, tuple(variable.shape))
+            shape = canonical_shape(node, tuple(variable.shape))
             tensors[node.address][name] = ObservedTensor(shape, variable.trainable)
         native = model.native
         return Observation(
@@ -302,26 +308,24 @@ class Keras:
 
     def load(self, model: Network, values: Callable[[str, tuple[int, ...]], Array]) -> None:
         for node, name, variable in model.arrays():
-            shape = _canonical_shape(node, tuple(variable.shape))
+            shape = canonical_shape(node, tuple(variable.shape))
             array = values(f"{node.address}/{name}", shape)
-            variable.assign(_from_canonical(node, array, _image_before(model.description, node)))
+            variable.assign(from_canonical(node, array, image_before(model.description, node)))
 
     def read(self, model: Network) -> dict[str, Array]:
         return {
-            f"{node.address}/{name}": _to_canonical(
-                node, variable.numpy(), _image_before(model.description, node)
+            f"{node.address}/{name}": to_canonical(
+                node, variable.numpy(), image_before(model.description, node)
             )
             for node, name, variable in model.arrays()
         }
 
     def run(self, model: Network, images: Array) -> Array:
-        answer: Array = model.native(_channels_last(images), training=False).numpy()
+        answer: Array = model.native(images_last(images), training=False).numpy()
         return answer
 
-    def step(
-        self, model: Network, pass_: Pass, images: Array, labels: Array
-    ) -> Callable[[], None]:
-        x, y = tf.constant(_channels_last(images)), tf.constant(labels)
+    def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
+        x, y = tf.constant(images_last(images)), tf.constant(labels)
         native, graph = model.native, model.description
         if pass_ == "forward":
             compiled = tf.function(lambda images: native(images, training=False), autograph=False)
@@ -384,59 +388,3 @@ _LOSSES: dict[Loss, Callable[[], Callable[[Any, Any], Any]]] = {
     "binary_cross_entropy": lambda: _binary,
     "distance": lambda: _distance,
 }
-
-
-def _channels_last(images: Array) -> Array:
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-
-
-def _channels_first(shape: Shape) -> Shape:
-    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
-
-
-def _canonical_shape(node: Node, shape: Shape) -> Shape:
-    match node.op:
-        case Conv() if len(shape) == 4:
-            return (shape[3], shape[2], shape[0], shape[1])
-        case Dense() if len(shape) == 2:
-            return (shape[1], shape[0])
-        case _:
-            return shape
-
-
-def _from_canonical(node: Node, values: Array, image: Shape | None) -> Array:
-    """Values in Keras's layout: kernels transposed, vectors in the order row, column, channel."""
-    if isinstance(node.op, Conv) and values.ndim == 4:
-        return values.transpose(2, 3, 1, 0)
-    if image and _reads_image(node, values):
-        lead = values.shape[:-1]
-        values = np.moveaxis(values.reshape(*lead, *image), -3, -1).reshape(*lead, -1)
-    return values.T if isinstance(node.op, Dense) else values
-
-
-def _to_canonical(node: Node, values: Array, image: Shape | None) -> Array:
-    if isinstance(node.op, Conv) and values.ndim == 4:
-        return values.transpose(3, 2, 0, 1)
-    values = values.T if isinstance(node.op, Dense) else values
-    if image and _reads_image(node, values):
-        (c, h, w), lead = image, values.shape[:-1]
-        values = np.moveaxis(values.reshape(*lead, h, w, c), -1, -3).reshape(*lead, -1)
-    return values
-
-
-def _reads_image(node: Node, values: Array) -> bool:
-    """Whether the last axis of an array goes along a layer's inputs, as all but biases do."""
-    return not (isinstance(node.op, Dense) and values.ndim == 1)
-
-
-def _image_before(graph: Graph, node: Node) -> Shape | None:
-    """The image whose flattened values a node reads, if there is one and its order matters."""
-    while node.inputs:
-        node = graph[node.inputs[0]]
-        if isinstance(node.op, Flatten):
-            image = graph[node.inputs[0]].output
-            return image if image[1:] != (1, 1) else None
-        if not isinstance(node.op, BatchNorm | Relu | Sigmoid | ScaledTanh | Dropout):
-            return None
-    return None
-

@@ -48,7 +48,8 @@ class _PaddedConv2d(nn.Conv2d):
         self.sides = (left, right, top, bottom)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, self.sides))
+        padded = F.pad(x, self.sides)
+        return super().forward(padded)
 
 
 class _PaddedMaxPool2d(nn.MaxPool2d):
@@ -60,7 +61,8 @@ class _PaddedMaxPool2d(nn.MaxPool2d):
         self.sides = (left, right, top, bottom)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, self.sides, value=-torch.inf))
+        padded: Tensor = super().forward(F.pad(x, self.sides, value=-torch.inf))
+        return padded
 
 
 class _TableConv2d(nn.Module):
@@ -83,7 +85,8 @@ class _TableConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         dense = self.weight.new_zeros(self.shape).index_copy(0, self.index, self.weight)
-        return F.conv2d(x, dense.unflatten(0, (self.bias.numel(), -1)), self.bias)
+        kernel = dense.reshape(self.bias.numel(), -1, *self.kernel_size)
+        return F.conv2d(x, kernel, self.bias)
 
 
 class _Subsample(nn.Module):
@@ -123,11 +126,8 @@ class _ScaledTanh(nn.Module):
 
 
 class _Add(nn.Module):
-    def forward(self, *inputs: Tensor) -> Tensor:
-        total = inputs[0]
-        for x in inputs[1:]:
-            total = total + x
-        return total
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        return sum(others, start=first)
 
 
 class _PadChannels(nn.Module):
@@ -139,7 +139,7 @@ class _PadChannels(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, self.extra))
 
 
-def _module(node: Node, graph: Graph) -> nn.Module:  # noqa: PLR0911, PLR0912  (one case per op)
+def _module(node: Node, graph: Graph) -> nn.Module:
     channels = graph[node.inputs[0]].output[0] if node.inputs else 0
     match node.op:
         case Input():
@@ -224,7 +224,7 @@ _LOSSES: dict[Loss, Callable[[], nn.Module]] = {
 }
 
 
-class Network(fx.GraphModule):  # type: ignore[misc]  # fx is untyped
+class Network(fx.GraphModule):
     """A compiled network that knows the description it came from."""
 
     description: Graph
@@ -276,7 +276,7 @@ class PyTorch:
             network.to_empty(device=self._device)
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                    module.num_batches_tracked.zero_()
+                    module.reset_running_stats()
                 elif isinstance(module, _TableConv2d):
                     module.fill_index()
         return network.eval()
@@ -334,9 +334,7 @@ class PyTorch:
             answer: Tensor = model(torch.from_numpy(images).to(self._device))
         return answer.cpu().numpy()
 
-    def step(
-        self, model: Network, pass_: Pass, images: Array, labels: Array
-    ) -> Callable[[], None]:
+    def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x = torch.from_numpy(images).to(self._device)
         y = torch.from_numpy(labels).to(self._device)
         if pass_ == "forward":

@@ -1,0 +1,285 @@
+"""The command `convbench`: parse, call one function, print.
+
+Exit status: 0 all well, 1 something differs from the papers, 2 the work could not be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from convbench import __version__, architectures, frameworks
+from convbench.check import CheckReport, Finding, check
+from convbench.errors import ConvbenchError, WorkerFailed
+from convbench.launcher import Launcher
+from convbench.record import as_json
+from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
+from convbench.runner import ask_check
+from convbench.tables import table
+from convbench.units import count
+
+OK, DIFFERS, BROKEN, INTERRUPTED = 0, 1, 2, 130
+FORMATS = ("table", "json", "markdown")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and leaves with its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words[:1] == ["bench"]:  # its arguments are pytest's
+            status = bench(words[1:])
+        else:
+            options = _parser().parse_args(words)
+            status = options.run(options)
+        sys.stdout.flush()
+    except ConvbenchError as error:
+        print(f"convbench: {error}", file=sys.stderr)
+        status = BROKEN
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"convbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
+        status = BROKEN
+    except KeyboardInterrupt:
+        print("convbench: interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="convbench", description="The networks of the papers, proven layer by layer."
+    )
+    parser.add_argument("--version", action="version", version=f"convbench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> Any:
+        added = commands.add_parser(name, help=help_, description=help_)
+        added.set_defaults(run=run)
+        return added
+
+    def formatted(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> Any:
+        added = command(name, help_, run)
+        added.add_argument("--format", choices=FORMATS, default="table")
+        return added
+
+    formatted("list", "every architecture with its paper and its size", list_)
+    shown = formatted("show", "one architecture, layer by layer, with what is printed", show_)
+    shown.add_argument("name", metavar="NAME")
+    checked = formatted("check", "the papers against the arithmetic and the real models", check_)
+    checked.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
+    checked.add_argument(
+        "--framework", metavar="NAMES", help="pytorch, keras, none (default: what is installed)"
+    )
+    reported = command("report", "write a run's report again from its journal", report_)
+    reported.add_argument("folder", metavar="DIR", type=Path)
+    command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
+    return parser
+
+
+def list_(options: argparse.Namespace) -> int:
+    """Prints one row for each architecture."""
+    rows = [_summary(name) for name in architectures.ARCHITECTURES]
+    if options.format == "json":
+        _json(rows)
+    else:
+        shown = [
+            {k: count(v) if type(v) is int and k != "year" else _text(v) for k, v in row.items()}
+            for row in rows
+        ]
+        print(table(shown, options.format))
+    return OK
+
+
+def show_(options: argparse.Namespace) -> int:
+    """Prints every layer of one architecture, with what its sources print of it."""
+    graph = architectures.architecture(options.name)
+    reference = read_table(options.name, tables_folder())
+    report = check(graph, reference)
+    layers = [
+        {
+            "at": node.address,
+            "layer": type(node.op).__name__,
+            "output": list(node.output),
+            "parameters": node.parameters,
+            "buffers": node.buffers,
+            "macs": node.macs,
+            "printed": _printed_at(report, node.address),
+        }
+        for node in graph
+    ]
+    if options.format == "json":
+        _json({**_summary(options.name), "layers": layers, "findings": _findings(report)})
+        return OK
+    summary = _summary(options.name)
+    print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
+    print(table([{k: _text(v) for k, v in layer.items()} for layer in layers], options.format))
+    print(f"\n{count(graph.parameters)} parameters, {count(graph.buffers)} buffers, ", end="")
+    print(f"{count(graph.macs)} multiply-accumulates")
+    whole = _printed_at(report, "network")
+    if whole:
+        print(f"printed of the whole: {whole}")
+    _print_errata([report])
+    return OK
+
+
+def check_(options: argparse.Namespace) -> int:
+    """Prints what agrees and what does not; 1 if anything differs."""
+    names = architectures.select(options.names or ["all"])
+    chosen = _frameworks(options.framework)
+    for name in names:
+        read_table(name, tables_folder())  # a broken table is told before anything starts
+    with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
+        checked = list(pool.map(lambda framework: _check_in(framework, names), chosen))
+    reports = [r for group in zip(*(reports for reports, _ in checked), strict=True) for r in group]
+    found = [report for report in reports if report is not None]
+    failures = [text for _, texts in checked for text in texts]
+    if options.format == "json":
+        _json([{**as_json(report), "findings": _findings(report)} for report in found])
+    else:
+        print(table([_verdict(report) for report in found], options.format))
+        _print_errata(found)
+    for text in failures:
+        print(f"convbench: {text}", file=sys.stderr)
+    if failures:
+        return BROKEN
+    return OK if all(report.proven for report in found) else DIFFERS
+
+
+def report_(options: argparse.Namespace) -> int:
+    """Writes `report.md`, its plot and the index again."""
+    from convbench import report  # noqa: PLC0415  (plots take a second to import)
+
+    print(report.write(options.folder, tables_folder()))
+    return OK
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Runs the benchmark files that came with the package, or the checkout's, under pytest."""
+    packaged = Path(__file__).parent / "bench"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "bench"
+    command = [sys.executable, "-m", "pytest", str(folder), f"--rootdir={Path.cwd()}"]
+    command += ["-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def _check_in(
+    framework: str | None, names: Sequence[str]
+) -> tuple[list[CheckReport | None], list[str]]:
+    """A report for each name in one framework, and a sentence for each that has none."""
+    tables = tables_folder()
+    if framework is None:
+        return [check(architectures.architecture(n), read_table(n, tables)) for n in names], []
+    reports: list[CheckReport | None] = []
+    failures = []
+    with Launcher(framework) as launcher:
+        while len(reports) < len(names):  # a child that dies takes one architecture with it
+            try:
+                with launcher.open(f"{framework} structure") as child:
+                    while len(reports) < len(names):
+                        reports.append(ask_check(child, names[len(reports)], tables))
+            except WorkerFailed as error:
+                failures.append(str(error))
+                reports.append(None)
+    return reports, failures
+
+
+def _frameworks(named: str | None) -> list[str | None]:
+    """The frameworks to check in; None stands for the arithmetic alone."""
+    if named is None:
+        installed = [name for name in frameworks.FRAMEWORKS if frameworks.missing(name) is None]
+        return [*installed] or [None]
+    if named == "none":
+        return [None]
+    names = [name.strip() for name in named.split(",") if name.strip()]
+    for name in names:
+        absent = frameworks.missing(name)
+        if absent is not None:
+            raise absent
+    return [*names]
+
+
+def _summary(name: str) -> dict[str, Any]:
+    graph, folder = architectures.architecture(name), tables_folder()
+    reference: ReferenceTable = read_table(name, folder)
+    source = read_sources(folder)[reference.paper]
+    return {
+        "name": name,
+        "family": architectures.family(name),
+        "year": source.year,
+        "title": source.title,
+        "input": list(graph.input),
+        "parameters": graph.parameters,
+        "buffers": graph.buffers,
+        "macs": graph.macs,
+    }
+
+
+def _verdict(report: CheckReport) -> dict[str, str]:
+    """One row of the overview."""
+    statuses = [finding.status for finding in report.findings]
+    return {
+        "name": report.name,
+        "framework": report.framework or "integers",
+        "parameters": count(report.parameters),
+        "buffers": count(report.buffers),
+        "MACs": count(report.macs),
+        "layers": str(report.layers),
+        "agree": str(statuses.count("agrees")),
+        "errata": str(statuses.count("erratum")),
+        "differ": str(statuses.count("differs")),
+        "verdict": "proven" if report.proven else "NOT PROVEN",
+    }
+
+
+def _print_errata(reports: Sequence[CheckReport]) -> None:
+    """Each difference and each erratum, once, whatever number of frameworks found it."""
+    titles = {key: source.title for key, source in read_sources(tables_folder()).items()}
+    differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
+    errata = dict.fromkeys(
+        f"{r.name}: {f.at}: {f.quantity}: “{titles[f.source]}” prints {f.printed}, "
+        f"exact is {f.computed}. {f.note}"
+        for r in reports
+        for f in r.findings
+        if f.status == "erratum" and f.source is not None
+    )
+    for heading, lines in (("Differences", differs), ("Errata of the sources", [*errata])):
+        if lines:
+            print(f"\n{heading}:")
+            print("\n".join(f"- {line}" for line in lines))
+
+
+def _printed_at(report: CheckReport, at: str) -> str:
+    """What the sources print of one place, each value once."""
+    printed = (
+        f"{f.quantity} {f.printed}{' (erratum)' if f.status == 'erratum' else ''}"
+        for f in report.findings
+        if f.at == at and f.printed is not None
+    )
+    return ", ".join(dict.fromkeys(printed))
+
+
+def _findings(report: CheckReport) -> list[dict[str, Any]]:
+    return [_finding(finding) for finding in report.findings]
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    content: dict[str, Any] = as_json(finding)
+    return content
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return show(tuple(value)) or ""
+    return count(value) if type(value) is int and value > 9999 else str(value)
+
+
+def _json(content: object) -> None:
+    print(json.dumps(content, indent=1, ensure_ascii=False))
