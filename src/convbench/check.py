@@ -16,7 +16,7 @@ from attrs import frozen
 from convbench import infer
 from convbench.errors import TableError
 from convbench.graph import NETWORK, Graph, Node
-from convbench.observation import Observation
+from convbench.observation import Observation, ObservedNode
 from convbench.ops import Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
 from convbench.reference import Erratum, Printed, ReferenceTable, Row, Value, show
 
@@ -106,9 +106,12 @@ def _printed_findings(
                 f"{row.place}: the network has another number of such places",
             )
         for pattern, at in places:
-            for quantity, printed in row.values.items():
+            for quantity in row.values:
+                computed = _computed(graph, at, quantity)
+                if computed is None:
+                    raise TableError(table.file, row.where, f"a place with a {quantity}", at)
                 erratum = _erratum(table, row, pattern, quantity)
-                finding = _compare(graph, observed, row, at, quantity, printed, erratum)
+                finding = _compare(graph, observed, row, at, quantity, computed, erratum)
                 if erratum is not None and finding.status == "erratum":
                     used.add(erratum)
                 yield finding
@@ -133,14 +136,10 @@ def _compare(
     row: Row,
     at: str,
     quantity: str,
-    printed: Value,
+    computed: int | Shape,
     erratum: Erratum | None,
 ) -> Finding:
-    computed = _computed(graph, at, quantity)
-    if computed is None:
-        raise TableError(
-            row.where.partition(",")[0] or row.place, row.where, f"a place with a {quantity}", at
-        )
+    printed = row.values[quantity]
     seen = _observed(graph, observed, at, quantity) if observed else None
     status: Status = "agrees"
     note = row.place
@@ -157,7 +156,7 @@ def _compare(
 
 
 def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[Finding]:
-    """Every layer's shape and arrays, and the totals, whether or not a source prints them."""
+    """The totals and every layer's shape, window and arrays, whether or not they are printed."""
     for quantity in ("parameters", "buffers", "macs"):
         yield _unstated(
             NETWORK,
@@ -170,17 +169,24 @@ def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[F
         if observed and there is None:
             yield _unstated(node.address, "layer", type(node.op).__name__, "missing")
             continue
-        yield _unstated(
-            node.address, "output", show(node.output), show(there.output) if there else None
-        )
-        if node.tensors or (there and there.tensors):
-            computed = ", ".join(_tensor(t.name, t.shape, t.trainable) for t in node.tensors)
-            held = there.tensors.items() if there else ()
-            seen = ", ".join(_tensor(name, t.shape, t.trainable) for name, t in held)
-            yield _unstated(node.address, "tensors", computed, seen if there else None)
+        yield from _layer_findings(node, there)
     for address in observed.nodes if observed else ():
         if address not in graph.by_address:
             yield _unstated(address, "layer", "none", "extra")
+
+
+def _layer_findings(node: Node, there: ObservedNode | None) -> Iterator[Finding]:
+    at = node.address
+    yield _unstated(at, "output", show(node.output), show(there.output) if there else None)
+    for quantity in ("kernel", "stride"):
+        window = _window(node, quantity)
+        if window is not None:
+            yield _unstated(at, quantity, show(window), show(getattr(there, quantity, None)))
+    if node.tensors or (there and there.tensors):
+        computed = ", ".join(_tensor(t.name, t.shape, t.trainable) for t in node.tensors)
+        held = there.tensors.items() if there else ()
+        seen = ", ".join(_tensor(name, t.shape, t.trainable) for name, t in held)
+        yield _unstated(at, "tensors", computed, seen if there else None)
 
 
 def _unstated(at: str, quantity: str, computed: str | None, observed: str | None) -> Finding:

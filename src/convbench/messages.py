@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import frozen
 
@@ -141,13 +141,9 @@ def encode(message: Message) -> bytes:
 
 def decode(text: bytes) -> Message:
     """The message in a line; raises BadRecord for anything else."""
-    where = "message"
-    try:
-        content: Any = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise BadRecord(where, "a JSON object", repr(text[:80])) from None
-    kind = content.pop("kind", None) if isinstance(content, dict) else None
-    if kind not in _TYPES:
-        raise BadRecord(where, f"one of {', '.join(_TYPES)}", repr(text[:80]))
-    message: Message = record.structure(content, _TYPES[kind], f"{kind} {where}")
+    content = record.load(text, "message")
+    kind = content.pop("kind", None)
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise BadRecord("message", f"one of {', '.join(_TYPES)}", repr(text[:80]))
+    message: Message = record.structure(content, _TYPES[kind], f"{kind} message")
     return message

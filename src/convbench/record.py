@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import cattrs
 from attrs import field, frozen
@@ -112,14 +112,24 @@ _KINDS: dict[str, type[Entry]] = {
 
 
 def converter() -> cattrs.Converter:
-    """To plain JSON values and back; refuses keys that it does not know."""
+    """To plain JSON values and back; refuses unknown keys and converts no value to another type."""
     made = cattrs.Converter(forbid_extra_keys=True)
+    for plain in (str, int, float, bool):
+        made.register_structure_hook(plain, _as_it_is)
     pass_ = override(rename="pass")
     made.register_unstructure_hook(Task, make_dict_unstructure_fn(Task, made, pass_=pass_))
     made.register_structure_hook(
         Task, make_dict_structure_fn(Task, made, _cattrs_forbid_extra_keys=True, pass_=pass_)
     )
     return made
+
+
+def _as_it_is(value: Any, type_: type[Any]) -> Any:
+    if type_ is float and type(value) is int:
+        return float(value)
+    if type(value) is not type_:
+        raise TypeError(f"expected {type_.__name__}, not {value!r}")
+    return value
 
 
 _CONVERTER = converter()
@@ -136,21 +146,27 @@ def line(entry: Entry) -> str:
     return json.dumps({"schema": SCHEMA, "kind": kind, **as_json(entry)}, ensure_ascii=False)
 
 
-def parse(text: str, where: str) -> Entry:
+def parse(text: bytes, where: str) -> Entry:
     """The entry that a journal line holds; raises BadRecord naming `where`."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadRecord(where, "JSON", str(error)) from None
-    if not isinstance(content, dict):
-        raise BadRecord(where, "an object", type(content).__name__)
+    content = load(text, where)
     schema, kind = content.pop("schema", None), content.pop("kind", None)
     if schema != SCHEMA:
         raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema}")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r}")
     entry: Entry = structure(content, _KINDS[kind], where)
     return entry
+
+
+def load(text: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in `text`; raises BadRecord naming `where` for anything else."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:  # no JSON or UTF-8, too long a number, too deep
+        raise BadRecord(where, "JSON", f"{text[:80]!r}: {error}") from None
+    if not isinstance(content, dict):
+        raise BadRecord(where, "an object", repr(text[:80]))
+    return content
 
 
 def structure(content: Any, type_: type[Any], where: str) -> Any:
@@ -169,18 +185,30 @@ class Journal:
         self.path = path
 
     def append(self, entry: Entry) -> None:
-        """Writes and syncs one entry; raises OSError if the disk does not take it."""
+        """Writes and syncs one entry; raises OSError if the disk does not take it.
+
+        A last line that was cut off makes room for it.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line(entry) + "\n")
+        with self.path.open("ab+") as file:
+            _drop_partial_line(file)
+            file.write(line(entry).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
     def entries(self) -> Iterator[Entry]:
         """All whole entries; a last line that was cut off is left out. Raises BadRecord."""
-        lines = self.path.read_text(encoding="utf-8").split("\n")
+        lines = self.path.read_bytes().split(b"\n")
         for number, text in enumerate(lines[:-1], start=1):
             yield parse(text, f"{self.path.name}, line {number}")
+
+
+def _drop_partial_line(file: BinaryIO) -> None:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 1, 0))
+    if file.read() not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def condensed(report: CheckReport) -> CheckReport:

@@ -108,7 +108,7 @@ class Row:
     source: str
     place: str
     where: str
-    """File, table and row, for error messages."""
+    """Table and row in the file, for error messages."""
 
 
 @frozen
@@ -237,13 +237,14 @@ def _rows(file: str, number: int, content: object) -> Iterator[Row]:
         row = at.mapping(entry, {"at": object}, {**types, "times": int})
         addresses = row.pop("at")
         addresses = [addresses] if isinstance(addresses, str) else addresses
-        if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+        texts = isinstance(addresses, list) and all(isinstance(a, str) for a in addresses)
+        if not texts or not addresses:
             raise at.refuse("at as an address or a list of addresses", addresses)
         times = row.pop("times", None)
         if not row:
             raise at.refuse(f"at least one of {', '.join(QUANTITIES)}", entry)
         values = {q: at.value(q, text, table.get("kilo", 1000)) for q, text in row.items()}
-        yield Row(tuple(addresses), times, values, table["source"], table["place"], str(at.where))
+        yield Row(tuple(addresses), times, values, table["source"], table["place"], at.where)
 
 
 def _erratum(file: str, number: int, content: object) -> Erratum:

@@ -24,7 +24,7 @@ def significant(value: float, digits: int = 3) -> str:
     """
     if abs(value) >= 10**digits:
         return f"{value:,.0f}"
-    return f"{Decimal(f'{value:.{digits - 1}e}'):f}"
+    return f"{Decimal(f'{value:.{digits - 1}e}'):,f}"
 
 
 def seconds(value: Second) -> str:
