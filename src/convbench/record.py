@@ -192,7 +192,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             _drop_partial_line(file)
-            file.write(line(entry).encode() + b"\n")
+            file.write(line(entry).encode(errors="backslashreplace") + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

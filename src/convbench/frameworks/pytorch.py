@@ -307,7 +307,7 @@ class PyTorch:
         images = torch.zeros(1, *graph.input, device=device, dtype=parameters[0].dtype)
         try:
             with torch.inference_mode():
-                model(images)
+                model.eval()(images)
         finally:
             for handle in handles:
                 handle.remove()

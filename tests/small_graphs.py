@@ -1,0 +1,103 @@
+"""Small networks that go through every op, and through every awkward corner of the compilers."""
+
+from convbench.architectures.digits import CODES
+from convbench.graph import Builder, Graph
+from convbench.ops import (
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Lrn,
+    MaxPool,
+    PadChannels,
+    Rbf,
+    Relu,
+    ScaledTanh,
+    Sigmoid,
+    Softmax,
+    Subsample,
+    TableConv,
+)
+
+NORM = BatchNorm(eps=1e-3, decay=0.9)
+
+
+def one_sided_padding() -> Graph:
+    net = Builder("one_sided_padding", (3, 9, 12))
+    x = net("conv1", Conv(4, 3, stride=2, padding=(0, 1, 2, 0)), net.input)
+    x = net("pool1", MaxPool(2, stride=1, padding=(1, 0, 0, 1)), x)  # negative values stay
+    x = net.chain(x, ("flatten", Flatten()), ("fc", Dense(5)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def last_windows() -> Graph:
+    net = Builder("last_windows", (2, 10, 7))
+    x = net("conv1", Conv(4, 3, padding=1), net.input)
+    x = net("pool1", MaxPool(3, stride=2, padding=net.ceil(x, 3, 2)), x)
+    x = net("pool2", MaxPool(3, stride=2, padding=1), x)
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(3)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def groups_and_rectangles() -> Graph:
+    net = Builder("groups_and_rectangles", (4, 6, 8))
+    x = net("conv1", Conv(8, (1, 3), padding=(0, 1), groups=2, bias=False), net.input)
+    x = net("conv2", Conv(6, (3, 1), stride=(2, 1), padding=(1, 0)), x)
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(3, bias=False)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def shortcuts() -> Graph:
+    net = Builder("shortcuts", (3, 8, 8))
+    x = net.chain(net.input, ("conv1", Conv(4, 3, padding=1, bias=False)), ("bn1", NORM))
+    y = net("branch.conv", Conv(6, 3, stride=2, padding=1), x)
+    z = net.chain(x, ("short.sub", MaxPool(1, stride=2)), ("short.pad", PadChannels(2)))
+    x = net.chain(net("sum", Add(), y, z), ("relu", Relu()), ("pool", GlobalAvgPool()))
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(3)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def flattened_image_normalized() -> Graph:
+    net = Builder("flattened_image_normalized", (3, 4, 5))
+    net.chain(
+        net.input,
+        ("conv1", Conv(2, 3)),
+        ("flatten", Flatten()),
+        ("bn", NORM),
+        ("dropout", Dropout(0.5)),
+        ("fc", Dense(12)),  # as wide as the image before: its bias must not be reordered
+        ("fc2", Dense(1)),
+        ("sigmoid", Sigmoid()),
+    )
+    return net.graph()
+
+
+def lenet_parts() -> Graph:
+    net = Builder("lenet_parts", (3, 10, 10))
+    net.chain(
+        net.input,
+        ("c", TableConv(((0, 1), (1, 2), (0, 1, 2), (2,)), 3)),
+        ("squash", ScaledTanh(amplitude=1.7159, slope=2 / 3)),
+        ("s", Subsample(2)),
+        ("norm", Lrn(size=3, k=2.0, alpha=0.5, beta=0.75)),
+        ("flatten", Flatten()),
+        ("f", Dense(84)),
+        ("rbf", Rbf(CODES)),
+    )
+    return net.graph()
+
+
+GRAPHS = {
+    make.__name__: make
+    for make in (
+        one_sided_padding,
+        last_windows,
+        groups_and_rectangles,
+        shortcuts,
+        flattened_image_normalized,
+        lenet_parts,
+    )
+}

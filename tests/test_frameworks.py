@@ -1,0 +1,202 @@
+"""Both compilers: models are what was described, compute the same, change what a pass may."""
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convbench.architectures import architecture
+from convbench.errors import FrameworkMissing, UnknownName
+from convbench.frameworks import known, load_framework, missing
+from convbench.frameworks.weights import batch, filler
+from convbench.ops import BatchNorm
+from tests.framework_facts import ARCHITECTURES
+from tests.small_graphs import GRAPHS, lenet_parts
+
+ROOT = Path(__file__).parents[1]
+NAMES = (*GRAPHS, *ARCHITECTURES)
+FRAMEWORKS = [
+    pytest.param("pytorch", marks=pytest.mark.pytorch),
+    pytest.param("keras", marks=pytest.mark.keras),
+]
+
+
+class Facts:
+    """What each framework said, asked once."""
+
+    def __init__(self, folder):
+        self.folder, self.known = folder, {}
+
+    def __call__(self, framework):
+        if framework not in self.known:
+            place = self.folder / framework
+            place.mkdir()
+            command = [sys.executable, "-m", "tests.framework_facts", framework, str(place)]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+            self.known[framework] = json.loads((place / "facts.json").read_text())
+        return self.known[framework]
+
+    def arrays(self, framework, name):
+        self(framework)
+        return dict(np.load(self.folder / framework / f"{name}.npz"))
+
+
+@pytest.fixture(scope="session")
+def facts(tmp_path_factory):
+    return Facts(tmp_path_factory.mktemp("facts"))
+
+
+def graph_of(name):
+    return GRAPHS[name]() if name in GRAPHS else architecture(name)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_come_back_as_they_went_in(facts, framework, name):
+    assert facts(framework)[name]["same as described"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_without_memory_is_observed_like_a_real_one(facts, framework, name):
+    assert facts(framework)[name]["observed alike"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pass_changes_what_it_may(facts, framework, name):
+    changed = facts(framework)[name]["changed"]
+    graph = graph_of(name)
+    running = {
+        f"{node.address}/{t.name}" for node in graph for t in node.tensors if "running" in t.name
+    }
+    trained = {f"{node.address}/{t.name}" for node in graph for t in node.tensors if t.trainable}
+    assert changed["forward"] == []
+    assert set(changed["backward"]) == running
+    assert set(changed["train_step"]) <= running | trained
+    assert {key for key in changed["train_step"] if key.endswith("/weight")}
+    assert running <= set(changed["train_step"])
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+@pytest.mark.parametrize("name", NAMES)
+def test_frameworks_give_the_same_answer(facts, name):
+    one, other = (facts.arrays(f, name)["answer"] for f in ("pytorch", "keras"))
+    assert relative(one, other) < 1e-5
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "flattened_image_normalized"])
+def test_frameworks_train_alike(facts, name):
+    """After one step from the same weights the weights are the same (dropout would differ)."""
+    one, other = (facts.arrays(f, name) for f in ("pytorch", "keras"))
+    assert one.keys() == other.keys()
+    for key in one:
+        if not key.endswith("running_var"):
+            assert relative(one[key], other[key]) < 1e-5, key
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+@pytest.mark.parametrize("name", ["shortcuts", "resnet20_cifar"])
+def test_running_variances_differ_by_the_factor_that_is_known(facts, name):
+    """PyTorch keeps the unbiased variance of a batch (n - 1), Keras the biased one (n)."""
+    one, other = (facts.arrays(f, name) for f in ("pytorch", "keras"))
+    graph, values = graph_of(name), filler(graph_of(name), seed=1)
+    for node in (n for n in graph if isinstance(n.op, BatchNorm)):
+        key = f"{node.address}/running_var"
+        kept = node.op.decay * values(key, node.output[:1])
+        n = 3 * math.prod(node.output[1:])
+        unbiased, biased = one[f"after/{key}"] - kept, other[f"after/{key}"] - kept
+        assert relative(unbiased * (n - 1) / n, biased) < 1e-3, key
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+def test_the_comparison_objects_to_another_function(facts):
+    one, other = (facts.arrays(f, "shortcuts")["answer"] for f in ("pytorch", "keras"))
+    assert relative(one, other + 1e-3) > 1e-5
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_lenets_parts_compute_what_the_papers_write(facts, framework):
+    graph = lenet_parts()
+    images, _ = batch(graph, 3, seed=1)
+    values = filler(graph, seed=1)
+    weights = {
+        f"{n.address}/{t.name}": values(f"{n.address}/{t.name}", t.shape).astype(float)
+        for n in graph
+        for t in n.tensors
+    }
+    x = table_convolution(images, weights["c/weight"], weights["c/bias"], graph["c"].op.table)
+    x = 1.7159 * np.tanh(2 / 3 * x)
+    x = x.reshape(3, 4, 4, 2, 4, 2).sum((3, 5))
+    x = x * weights["s/weight"][:, None, None] + weights["s/bias"][:, None, None]
+    x = x / (2.0 + 0.5 * neighbours(x**2)) ** 0.75
+    x = x.reshape(3, -1) @ weights["f/weight"].T + weights["f/bias"]
+    codes = weights["rbf/weight"]
+    expected = ((x[:, None, :] - codes) ** 2).sum(-1)
+    assert relative(facts.arrays(framework, "lenet_parts")["answer"], expected) < 1e-5
+
+
+def table_convolution(images, weight, bias, table):
+    """Convolution by the definition, one connection after the other."""
+    out = np.zeros((len(images), len(table), 8, 8)) + bias[:, None, None]
+    connection = 0
+    for target, maps in enumerate(table):
+        for source in maps:
+            for i in range(3):
+                for j in range(3):
+                    window = images[:, source, i : i + 8, j : j + 8]
+                    out[:, target] += weight[connection, i, j] * window
+            connection += 1
+    return out
+
+
+def neighbours(x):
+    """Sum over each channel and the two beside it."""
+    padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    return padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+
+
+def relative(one, other):
+    """Relative distance in the Euclidean norm."""
+    assert one.shape == other.shape
+    return np.linalg.norm(one - other) / np.linalg.norm(other)
+
+
+def test_an_unknown_framework_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownName, match="unknown framework 'kera'; did you mean keras"):
+        known("kera")
+
+
+def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    absent = missing("keras")
+    assert absent is not None
+    assert str(absent) == (
+        "keras cannot be used: keras and tensorflow not installed; "
+        'run pip install "convbench[keras]"'
+    )
+    with pytest.raises(FrameworkMissing):
+        load_framework("keras")
+
+
+def test_a_framework_that_does_not_import_says_why(tmp_path, monkeypatch):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "framework.py").write_text("raise RuntimeError('no such GPU\\nat all')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(FrameworkMissing, match="RuntimeError: no such GPU at all"):
+        load_framework("broken.framework")
