@@ -118,7 +118,7 @@ class WorkerFailed(ConvbenchError):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.task}: {self.why} while {self.stage}"
+        return f"{self.task}: {self.why} (while {self.stage})"
 
 
 @frozen(str=False, eq=False)

@@ -162,7 +162,11 @@ class Child:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        elif not self._over:  # Ctrl-C, say: nobody waits for the round in flight
+            self._over = True
+            self._kill()
 
     def ask(self, request: messages.Request, reply: type[R], stage: str) -> R | messages.Refused:
         """The answer to a request: a `reply`, or the child's refusal. Raises WorkerFailed."""

@@ -6,6 +6,7 @@ tasks there are, hands it a clock that the workers drive, and writes the report.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ from typing import Any
 
 import pytest
 from attrs import define, field, frozen
+from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench import architectures, frameworks, machine
-from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName
+from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
 from convbench.progress import Progress
-from convbench.record import Journal, Task
+from convbench.record import Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
 from convbench.units import Second
@@ -221,25 +223,45 @@ def timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
     state = config.stash[STATE]
 
     def time() -> None:
-        _refuse_xdist(config)
         architecture, framework = request.param
         _refuse_missing(state, framework)
-        task = state.task(architecture, framework, _pass(node))
-        run = state.opened(config)
         try:
-            with run.timing(task, state.clocks[node.nodeid], keep=not benchmark.disabled) as timing:
+            _refuse_xdist(config)
+            task = state.task(architecture, framework, _pass(node))
+            run, clock = state.opened(config), state.clocks[node.nodeid]
+            with run.timing(task, clock, keep=not benchmark.disabled) as timing:
                 benchmark.pedantic(timing.step, rounds=timing.rounds, iterations=timing.iterations)
         except ConvbenchError as error:
-            benchmark.has_error = True
-            pytest.fail(str(error), pytrace=False)
-        if not benchmark.disabled:
-            version = timing.measurement.version
-            benchmark.extra_info |= {"batch": task.batch, "threads": task.threads}
-            benchmark.extra_info["version"] = version
-            if state.progress is not None:
-                state.progress.note(node.nodeid, run.entries[-1])
+            failure = error
+        else:
+            if not benchmark.disabled:
+                _annotate(benchmark, timing.measurement)
+                if state.progress is not None:
+                    state.progress.note(node.nodeid, run.entries[-1])
+            return
+        _mark_failed(benchmark, failure)
+        pytest.fail(str(failure), pytrace=False)
 
     return time
+
+
+def _annotate(benchmark: Any, measurement: Measurement) -> None:
+    """Puts beside pytest-benchmark's figures what they depend on."""
+    task = measurement.task
+    benchmark.extra_info |= {"batch": task.batch, "threads": task.threads}
+    benchmark.extra_info["version"] = measurement.version
+
+
+def _mark_failed(benchmark: Any, failure: ConvbenchError) -> None:
+    """Keeps pytest-benchmark from counting, or missing, a benchmark that could not be timed."""
+
+    def refuse() -> None:
+        raise failure
+
+    # It warns of a fixture that is never used, and refuses one that is used twice.
+    with contextlib.suppress(ConvbenchError, FixtureAlreadyUsed):
+        benchmark.pedantic(refuse)
+    benchmark.has_error = True
 
 
 @pytest.hookimpl(trylast=True)
@@ -296,8 +318,8 @@ def _fixtures(item: pytest.Item) -> tuple[str, ...]:
 
 def _refuse_xdist(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        pytest.fail(
-            "timed tests share no machine: run them without pytest-xdist (leave out -n)", False
+        raise Unsupported(
+            "timed tests", "pytest-xdist runs several at a time on one machine", "leave out -n"
         )
 
 

@@ -83,7 +83,8 @@ class Progress:
         """Silences pytest's letters for the tests that have lines of their own."""
         if report.nodeid not in self.tests or (report.when != "call" and report.passed):
             return None
-        return report.outcome, "", report.outcome.upper() if self.reporter.verbosity > 0 else ""
+        shown = report.failed or self.reporter.verbosity > 0
+        return report.outcome, "", report.outcome.upper() if shown else ""
 
     def _left(self) -> str:
         """How long the rest takes if it goes on like this."""
@@ -103,4 +104,5 @@ def _reason(report: Any) -> str:
     """The first line of why a test did not pass."""
     longrepr = report.longrepr
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    text = text.removeprefix("Skipped: ")
     return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -38,7 +38,7 @@ def escaped(text: str) -> str:
     r"""Text from tables and journals as Markdown that shows it and nothing more.
 
     >>> escaped("a|b <img> `c`")
-    'a\\\\|b &lt;img&gt; \\\\`c\\\\`'
+    'a\\|b &lt;img&gt; \\`c\\`'
     """
     plain = " ".join(text.split()).replace("\\", "\\\\")
     for sign, safe in (("|", "\\|"), ("`", "\\`"), ("<", "&lt;"), (">", "&gt;")):

@@ -1,0 +1,5 @@
+"""`python -m convbench`: the command line."""
+
+from convbench.cli import main
+
+main()
