@@ -112,7 +112,7 @@ def _printed_findings(
                     raise TableError(table.file, row.where, f"a place with a {quantity}", at)
                 erratum = _erratum(table, row, pattern, quantity)
                 finding = _compare(graph, observed, row, at, quantity, computed, erratum)
-                if erratum is not None and finding.status == "erratum":
+                if erratum is not None and _applies(erratum, computed):
                     used.add(erratum)
                 yield finding
     for erratum in table.errata:
@@ -146,7 +146,7 @@ def _compare(
     if seen is not None and seen != computed:
         status, note = "differs", f"{row.place}: the framework's model is not what was described"
     elif not _agrees(printed, computed):
-        if erratum is not None and erratum.should == computed:
+        if erratum is not None and _applies(erratum, computed):
             status, note = "erratum", erratum.why
         else:
             status, note = "differs", f"{row.place}: the source prints something else"
@@ -212,6 +212,10 @@ def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Er
         if place == (pattern, quantity, row.source, row.values[quantity]):
             return erratum
     return None
+
+
+def _applies(erratum: Erratum, computed: int | Shape) -> bool:
+    return erratum.should == computed and not _agrees(erratum.printed, computed)
 
 
 def _matches(graph: Graph, pattern: str) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from convbench import __version__, architectures, frameworks
 from convbench.check import CheckReport, Finding, check
-from convbench.errors import ConvbenchError, WorkerFailed
+from convbench.errors import ConvbenchError, UnknownName, WorkerFailed
 from convbench.launcher import Launcher
 from convbench.record import as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
@@ -199,6 +199,8 @@ def _frameworks(named: str | None) -> list[str | None]:
     if named == "none":
         return [None]
     names = [name.strip() for name in named.split(",") if name.strip()]
+    if not names:
+        raise UnknownName("framework", named, tuple(frameworks.FRAMEWORKS))
     for name in names:
         absent = frameworks.missing(name)
         if absent is not None:

@@ -178,6 +178,8 @@ class Builder:
         is not there, ShapeMismatch if the layer cannot take its inputs.
         """
         self._check_address(address)
+        if isinstance(op, Input) and self._nodes:
+            raise BadAddress(f"{self.name}.{address}", "a network has one input, its first node")
         for name in inputs:
             if name not in self._nodes:
                 raise UnknownName(f"input of {self.name}.{address}", name, tuple(self._nodes))
@@ -225,6 +227,10 @@ class Builder:
                 f"{self.name}.{last.address}",
                 f"a final Sigmoid answers one yes-or-no question, not {prod(last.output)}",
             )
+        used = {name for node in self._nodes.values() for name in node.inputs} | {last.address}
+        for address in self._nodes:
+            if address not in used:
+                raise BadAddress(f"{self.name}.{address}", "nothing uses what leaves it")
         return Graph(self.name, tuple(self._nodes.values()))
 
     def _check_address(self, address: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -85,33 +86,43 @@ def peak_resident_bytes() -> Byte | None:
 
 def device_process_bytes() -> Byte | None:
     """What NVML says that this process holds on all GPUs; None where it cannot tell."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
     try:
-        import pynvml  # noqa: PLC0415  (only where it is asked for)
-
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         used = [
             process.usedGpuMemory
             for handle in handles
-            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             if process.pid == os.getpid() and process.usedGpuMemory is not None
         ]
-    except (ImportError, pynvml.NVMLError):
+    except nvml.NVMLError:
         return None
     return sum(used) if used else None
 
 
 def _gpu() -> tuple[str | None, str | None]:
     """Names of the GPUs and the driver's version."""
-    try:
-        import pynvml  # noqa: PLC0415
-
-        pynvml.nvmlInit()
-    except (ImportError, pynvml.NVMLError):
+    nvml = _nvml()
+    if nvml is None:
         return None, None
-    count = pynvml.nvmlDeviceGetCount()
-    names = [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
-    return ", ".join(names) or None, pynvml.nvmlSystemGetDriverVersion()
+    count = nvml.nvmlDeviceGetCount()
+    names = [nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+    return ", ".join(names) or None, nvml.nvmlSystemGetDriverVersion()
+
+
+def _nvml() -> Any:
+    """NVIDIA's management library, ready; None on a machine without its driver."""
+    try:
+        import pynvml  # noqa: PLC0415  (only where it is asked for)
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
 
 
 def _cpu() -> str:

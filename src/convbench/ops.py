@@ -60,15 +60,27 @@ def ceil(size: int, kernel: int, stride: int) -> int:
     return -(size - kernel) % stride
 
 
+def _whole(value: object, lengths: tuple[int, ...], least: int) -> bool:
+    """Whether `value` is so many whole numbers of `least` or more; 0 stands for a bare one."""
+    if not isinstance(value, tuple):
+        return 0 in lengths and type(value) is int and value >= least
+    return len(value) in lengths and all(type(v) is int and v >= least for v in value)
+
+
 def _positive(instance: object, attribute: Attribute[Any], value: Any) -> None:
-    values = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(v, int) and v > 0 for v in values):
+    lengths = {"kernel": (2,), "stride": (2,), "shape": (1, 3)}.get(attribute.name, (0,))
+    if not _whole(value, lengths, least=1):
         raise BadLayer(type(instance).__name__, attribute.name, "positive whole numbers", value)
 
 
 def _not_negative(instance: object, attribute: Attribute[Any], value: Any) -> None:
-    if not all(isinstance(v, int) and v >= 0 for v in value):
+    if not _whole(value, (4,), least=0):
         raise BadLayer(type(instance).__name__, attribute.name, "whole numbers of 0 or more", value)
+
+
+def _not_empty(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    if not value or not all(value):
+        raise BadLayer(type(instance).__name__, attribute.name, "rows of numbers", value)
 
 
 def _fraction(instance: object, attribute: Attribute[Any], value: Any) -> None:
@@ -104,7 +116,7 @@ class TableConv:
     LeNet-5's C3 (LeCun et al. 1998, Table I). One bias per output map, stride 1, no padding.
     """
 
-    table: tuple[tuple[int, ...], ...]
+    table: tuple[tuple[int, ...], ...] = field(validator=_not_empty)
     kernel: Pair = field(converter=pair, validator=_positive)
 
 
@@ -123,7 +135,7 @@ class Rbf:
     LeNet-5's output layer (LeCun et al. 1998, equation 7). The codes are not trained.
     """
 
-    codes: tuple[tuple[int, ...], ...]
+    codes: tuple[tuple[int, ...], ...] = field(validator=_not_empty)
 
 
 @frozen

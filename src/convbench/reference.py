@@ -175,10 +175,11 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
         raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
     rows = tuple(row for i, t in enumerate(top["table"], 1) for row in _rows(file.name, i, t))
     errata = tuple(_erratum(file.name, i, e) for i, e in enumerate(top.get("erratum", []), 1))
-    cited = [top["paper"], *(row.source for row in rows), *(e.source for e in errata)]
-    for key in cited:
+    cited = [("paper", top["paper"]), *((row.where, row.source) for row in rows)]
+    cited += [(erratum.where, erratum.source) for erratum in errata]
+    for where, key in cited:
         if key not in sources:
-            raise TableError(file.name, "source", "a key of sources.toml", repr(key))
+            raise TableError(file.name, where, "a source that is a key of sources.toml", repr(key))
     _refuse_contradictions(file.name, rows, errata)
     return ReferenceTable(name, top["paper"], rows, errata, file.name)
 
@@ -209,7 +210,7 @@ class _Place:
         for key, value in content.items():
             if key not in known:
                 raise self.refuse(f"only the keys {', '.join(known)}", key)
-            if not isinstance(value, known[key]) or isinstance(value, bool):
+            if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
                 raise self.refuse(f"{key} to be of type {known[key].__name__}", value)
         return dict(content)
 
@@ -230,6 +231,8 @@ class _Place:
 def _rows(file: str, number: int, content: object) -> Iterator[Row]:
     place = _Place(file, f"table {number}")
     table = place.mapping(content, {"source": str, "place": str, "rows": list}, {"kilo": int})
+    if table.get("kilo", 1000) not in (1000, 1024):
+        raise place.refuse("kilo as 1000 or 1024", table["kilo"])
     for i, entry in enumerate(table["rows"], start=1):
         at = _Place(file, f"table {number} ({table['place']}), row {i}")
         types: dict[str, type] = dict.fromkeys(SHAPE_QUANTITIES, list)

@@ -57,7 +57,12 @@ class Timing:
     _steps: int = 0
 
     def step(self) -> None:
-        """Puts the next step's seconds on the clock; asks the child for more rounds if needed."""
+        """Puts the next step's seconds on the clock; asks the child for more rounds if needed.
+
+        pytest-benchmark calls once more than there are rounds, for a value that is not there.
+        """
+        if self._steps == self.rounds * self.iterations:
+            return
         if self._steps % self.iterations == 0:
             if not self._pending:
                 self._pending = self._block()
@@ -134,7 +139,7 @@ class Run:
         launcher = self._launcher(task.framework)
         try:
             with launcher.open(task.label) as child:
-                timing = self._warm(child, task, clock, measurement)
+                timing = self._warm(child, task, clock, measurement, keep=keep)
                 yield timing
                 measurement = timing.finish()
         except WorkerFailed as error:
@@ -149,13 +154,13 @@ class Run:
             self.keep(measurement)
 
     def _warm(
-        self, child: Child, task: Task, clock: WorkerClock, measurement: Measurement
+        self, child: Child, task: Task, clock: WorkerClock, measurement: Measurement, *, keep: bool
     ) -> Timing:
         request = messages.Prepare(task, str(self.tables), min(WARMUP, self.seconds))
         stage = "building, verifying and warming up"
         reply = child.ask(request, messages.Prepared, stage)
         report = reply.report
-        if report is not None:
+        if report is not None and keep:
             self._keep_report(report)
         if isinstance(reply, messages.Refused):
             kind = TaskRefused if reply.outcome == "refused" else WorkerFailed

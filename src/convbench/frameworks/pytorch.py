@@ -317,7 +317,8 @@ class PyTorch:
             self.name,
             images_node | seen,
             sum(p.numel() for p in parameters if p.requires_grad),
-            sum(b.numel() for b in buffers) + sum(not p.requires_grad for p in parameters),
+            sum(b.numel() for b in buffers)
+            + sum(p.numel() for p in parameters if not p.requires_grad),
         )
 
     def load(self, model: Network, values: Callable[[str, tuple[int, ...]], Array]) -> None:

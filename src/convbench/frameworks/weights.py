@@ -28,6 +28,7 @@ def filler(graph: Graph, seed: int) -> Callable[[str, tuple[int, ...]], np.ndarr
     trained network however deep it is.
     """
     block = np.random.default_rng(seed).standard_normal(_BLOCK, dtype=np.float32)
+    block[block == 0] = 1  # about one seed in eight draws a zero
     power = _second_moments(graph)
 
     def values(key: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:

@@ -1,0 +1,55 @@
+"""What several test files share: worker processes that find the fake framework, and faults."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import fakes
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fault_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where every worker that is started from here on looks for its fault."""
+    file = tmp_path_factory.mktemp("fakes") / "fault"
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        patch.setenv(fakes.VARIABLE, str(file))
+        yield file
+
+
+@pytest.fixture
+def fault(fault_file: Path) -> Iterator[Callable[[str], None]]:
+    """A call that makes the fake framework fail, as in `fault("sigkill@step")`; "" heals it."""
+
+    def set_(text: str) -> None:
+        fakes.struck(fault_file).unlink(missing_ok=True)
+        fault_file.write_text(text, encoding="ascii")
+
+    set_("")
+    yield set_
+    set_("")
+
+
+def output(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process prints until it ends, which must be soon."""
+    try:
+        return process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def wait_for(file: Path) -> None:
+    until = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < until, f"{file} never came"
+        time.sleep(0.01)

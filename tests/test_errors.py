@@ -1,0 +1,92 @@
+"""Errors carry facts, and print one line that says where, what, wanted, got, and what to do."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from convbench import errors
+
+SENTENCES = [
+    (
+        errors.BadLayer("Conv", "stride", "positive whole numbers", (0, 0)),
+        "Conv: stride must be positive whole numbers, but is (0, 0)",
+    ),
+    (
+        errors.ShapeMismatch("net.sum", "one shape", "two", "does a stride miss?"),
+        "net.sum: wants one shape, but gets two; does a stride miss?",
+    ),
+    (errors.BadAddress("net.a", "this address is taken"), "net.a: this address is taken"),
+    (
+        errors.UnknownName("framework", "kears", ("pytorch", "keras")),
+        "unknown framework 'kears'; did you mean keras?",
+    ),
+    (
+        errors.UnknownName("framework", "mxnet", ("pytorch", "keras")),
+        "unknown framework 'mxnet'; known: pytorch, keras",
+    ),
+    (
+        errors.TableError("vgg16.toml", "table 1", "a list", "'3'"),
+        "vgg16.toml, table 1: wanted a list, found '3'",
+    ),
+    (
+        errors.TableError("vgg16.toml", "", "TOML", "a comma"),
+        "vgg16.toml: wanted TOML, found a comma",
+    ),
+    (
+        errors.FrameworkMissing("keras", "keras not installed", "run pip"),
+        "keras cannot be used: keras not installed; run pip",
+    ),
+    (
+        errors.Unsupported("device cuda", "no GPU", "use cpu"),
+        "device cuda: no GPU; use cpu",
+    ),
+    (
+        errors.WorkerFailed("vgg16 keras forward", "timing rounds", "hung up"),
+        "vgg16 keras forward: hung up (while timing rounds)",
+    ),
+    (
+        errors.BadRecord("journal, line 3", "JSON", "'x'"),
+        "journal, line 3: wanted JSON, found 'x'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "sentence"), SENTENCES)
+def test_sentence(error, sentence):
+    assert str(error) == sentence
+    assert isinstance(error, errors.ConvbenchError)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in SENTENCES])
+def test_errors_travel_between_processes(error):
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_no_error_is_left_out():
+    known = set(errors.ConvbenchError.__subclasses__())
+    assert {kind for kind in known if kind.__module__ == errors.__name__} == {
+        type(error) for error, _ in SENTENCES
+    }
+
+
+def test_an_error_keeps_its_cause():
+    error, cause = errors.BadAddress("net.a", "unknown"), KeyError("a")
+    with pytest.raises(errors.BadAddress) as caught:
+        raise error from cause
+    caught.value.add_note("seen while building")
+    assert caught.value.__cause__ is cause
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "want"),
+    [
+        ("vgg17", ["vgg16", "resnet", "vgg19"], {"vgg16", "vgg19"}),
+        ("alexnet", ["alexnet", "lenet5"], {"alexnet", "lenet5"}),
+        ("x", ["alexnet"], set()),
+        ("vgg", [], set()),
+    ],
+)
+def test_nearest(name, known, want):
+    assert set(errors.nearest(name, known)) == want

@@ -1,0 +1,189 @@
+"""Imports point one way, and each piece of the outside world enters in one file."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import convbench
+
+SOURCE = Path(convbench.__file__).parent
+
+ALLOWED = {
+    "convbench": ("architectures", "errors", "graph"),
+    "units": (),
+    "errors": (),
+    "ops": ("errors",),
+    "stats": (),
+    "tables": (),
+    "infer": ("ops", "errors"),
+    "graph": ("ops", "infer", "errors"),
+    "observation": ("ops",),
+    "architectures": ("architectures", "graph", "errors"),
+    "reference": ("errors", "units"),
+    "check": ("graph", "infer", "ops", "observation", "reference", "errors"),
+    "frameworks": ("ops", "graph", "errors", "units", "observation", "frameworks"),
+    "record": ("units", "errors", "check"),
+    "messages": ("record", "check", "errors", "units"),
+    "machine": ("record", "units", "convbench"),
+    "worker": (
+        *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
+        *("machine", "reference", "units"),
+    ),
+    "launcher": ("messages", "errors", "units"),
+    "runner": ("launcher", "messages", "record", "check", "errors", "machine", "units"),
+    "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
+    "report": (
+        *("record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
+        "tables",
+    ),
+    "progress": ("record", "units"),
+}
+
+FAMILY = ("graph", "ops", "errors", "architectures.blocks", "architectures.digits")
+"""What a file of `architectures` may import: the description of networks, not of each other."""
+
+OUTERMOST = ("__main__", "cli", "plugin")
+"""May import anything, and nothing imports them, but for `__main__`, which is `cli`."""
+
+ENTRANCES = {
+    "torch": ("frameworks.pytorch",),
+    "keras": ("frameworks.keras",),
+    "tensorflow": ("frameworks.keras",),
+    "matplotlib": ("plots",),
+    "pynvml": ("machine",),
+    "pytest": ("plugin",),
+    "os.environ": ("launcher", "plugin"),
+    "os.getenv": ("launcher", "plugin"),
+}
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "convbench"
+
+
+MODULES = {module_name(file): file for file in sorted(SOURCE.rglob("*.py"))}
+
+
+def imported(source: str) -> Iterator[str]:
+    """Dotted names of everything that a source text imports, and of what it reads of `os`."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=0):
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.ImportFrom(level=level):
+                yield "." * level
+            case ast.Attribute(value=ast.Name(id="os"), attr=attribute):
+                yield f"os.{attribute}"
+
+
+def ours(name: str) -> str | None:
+    """The module of ours that an import of `name` reaches; None for what is not ours."""
+    if name.partition(".")[0] not in ("convbench", ""):
+        return None
+    inner = name.removeprefix("convbench.")
+    while inner not in MODULES and "." in inner.strip("."):
+        inner = inner.rpartition(".")[0]
+    return inner if inner in MODULES or inner.startswith(".") else "convbench"
+
+
+def lies_in(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def allowed(module: str, reached: str) -> bool:
+    if reached in OUTERMOST:
+        return (module, reached) == ("__main__", "cli")
+    if module in OUTERMOST:
+        return reached in MODULES
+    package, _, file = module.partition(".")
+    if package == "architectures" and file:
+        return reached in FAMILY
+    return lies_in(reached, ALLOWED[package])
+
+
+def objections(module: str, source: str) -> list[str]:
+    """Everything in a source text that its module may not import or read."""
+    found = []
+    for name in imported(source):
+        reached = ours(name)
+        if reached is not None and not allowed(module, reached):
+            found.append(f"{module} imports {reached}")
+        for guarded, places in ENTRANCES.items():
+            if lies_in(name, (guarded,)) and module not in places:
+                found.append(f"{module} uses {guarded}")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module):
+    assert objections(module, MODULES[module].read_text(encoding="utf-8")) == []
+
+
+def test_every_module_has_a_rule():
+    packages = {name.partition(".")[0] for name in MODULES}
+    assert packages == {*ALLOWED, *OUTERMOST}
+
+
+def test_no_module_is_overlooked():
+    assert {"ops", "architectures", "architectures.vgg", "frameworks.keras"} <= set(MODULES)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "objection"),
+    [
+        ("ops", "from convbench import graph", "ops imports graph"),
+        ("ops", "from convbench.graph import Graph", "ops imports graph"),
+        ("units", "import convbench.errors", "units imports errors"),
+        ("units", "import convbench", "units imports convbench"),
+        ("graph", "from . import ops", "graph imports ."),
+        ("frameworks.keras", "from convbench import infer", "frameworks.keras imports infer"),
+        ("frameworks.keras", "import torch.nn", "frameworks.keras uses torch"),
+        ("frameworks", "def f():\n    import keras", "frameworks uses keras"),
+        ("architectures.zfnet", "from convbench.architectures import alexnet", None),
+        ("launcher", "from convbench.worker import main", "launcher imports worker"),
+        ("runner", "from convbench.plugin import State", "runner imports plugin"),
+        ("cli", "import convbench.plugin", "cli imports plugin"),
+        ("report", "from matplotlib.axes import Axes", "report uses matplotlib"),
+        ("worker", "import os\nos.environ['A'] = 'b'", "worker uses os.environ"),
+        ("worker", "from os import environ", "worker uses os.environ"),
+        ("worker", "import os\nos.getenv('A')", "worker uses os.getenv"),
+    ],
+)
+def test_an_offending_source_is_seen(module, source, objection):
+    expected = objection or "architectures.zfnet imports architectures.alexnet"
+    assert objections(module, source) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("graph", "from convbench import infer\nfrom convbench.ops import Conv"),
+        ("machine", "from convbench import __version__"),
+        ("worker", "from convbench.frameworks import Pass, weights"),
+        ("architectures", "from convbench.architectures.vgg import vgg"),
+        ("architectures.vgg", "from convbench.architectures.blocks import classifier"),
+        ("plugin", "import pytest\nfrom convbench import report"),
+        ("frameworks.pytorch", "import torch.nn.functional as F"),
+        ("launcher", "import os\nx = os.environ"),
+        ("units", "import torchinfo, kerastuner"),
+    ],
+)
+def test_an_innocent_source_is_left_alone(module, source):
+    assert objections(module, source) == []
+
+
+@pytest.mark.parametrize("module", ["convbench", "convbench.plugin"])
+def test_importing_brings_no_framework(module):
+    heavy = {"torch", "tensorflow", "keras", "matplotlib"}
+    program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    command = [sys.executable, "-W", "error", "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

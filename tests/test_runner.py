@@ -1,0 +1,348 @@
+"""The run: rounds and iterations, what is kept of each task, and a disk that refuses."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+from attrs import define, evolve, field
+
+from convbench import machine, messages
+from convbench.check import CheckReport, Finding
+from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.record import Environment, Journal, Measurement, Memory, Task
+from convbench.runner import MAX_ROUNDS, MIN_ROUNDS, ROUND, Run, Timing, WorkerClock
+
+TASK = Task(
+    architecture="lenet5",
+    framework="fakes",
+    pass_="forward",
+    batch=2,
+    device="cpu",
+    threads=1,
+)
+ENVIRONMENT = Environment(
+    cpu="a CPU",
+    cores=1,
+    memory_bytes=2**30,
+    gpu=None,
+    driver=None,
+    system="a system",
+    python="3",
+    convbench="0",
+    commit=None,
+    started="2026-01-01T00:00:00+00:00",
+)
+REPORT = CheckReport("lenet5", "fakes", 60_000, 840, 325_680, 15, ())
+WRONG = evolve(
+    REPORT, findings=(Finding("c1", "output", None, None, "6x28x28", "6x27x27", "differs"),)
+)
+
+
+@define
+class FakeChild:
+    """Plays a child whose steps take `step_s`, then a little longer with each round."""
+
+    launcher: FakeLauncher
+    task: str
+    asked: list[messages.Request] = field(factory=list)
+    rounds: int = 0
+    closed: bool = False
+
+    def __enter__(self) -> FakeChild:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+    def ask(self, request, _reply, _stage):
+        self.asked.append(request)
+        answer = self.launcher.script.get(type(request))
+        if isinstance(answer, WorkerFailed):
+            raise answer
+        if answer is not None:
+            return answer
+        return self._answer(request)
+
+    def _answer(self, request: messages.Request) -> messages.Reply:
+        step_s = self.launcher.step_s
+        match request:
+            case messages.Check():
+                return messages.Checked(REPORT)
+            case messages.Prepare():
+                warmup_s = (step_s, step_s, step_s * 9)
+                return messages.Prepared(report=REPORT, build_s=1.0, first_s=5.0, warmup_s=warmup_s)
+            case messages.Rounds(count=count):
+                first, self.rounds = self.rounds, self.rounds + count
+                return messages.Timed(tuple(self.launcher.round_s(first + i) for i in range(count)))
+            case _:
+                return messages.Peaks(Memory(host_bytes=7))
+
+
+@define
+class FakeLauncher:
+    """Stands where a Launcher stands; `script` replaces the answers to some requests."""
+
+    step_s: float = 0.01
+    script: dict[type[messages.Request], object] = field(factory=dict)
+    children: list[FakeChild] = field(factory=list)
+    framework: str = "fakes"
+    version: str = "fakes 1.0"
+    closed: bool = False
+
+    def __call__(self, framework: str, *, timeout_s: float) -> FakeLauncher:
+        assert (framework, timeout_s) == (self.framework, 60)
+        return self
+
+    def round_s(self, number: int) -> float:
+        return self.step_s * (1 + number / 1000)
+
+    def open(self, task: str) -> FakeChild:
+        failure = self.script.get(messages.Start)
+        if isinstance(failure, Exception):
+            raise failure
+        self.children.append(FakeChild(self, task))
+        return self.children[-1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "environment", lambda _: ENVIRONMENT)
+    monkeypatch.setattr(machine, "load", lambda: 0.5)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Run]:
+    def make(launcher: FakeLauncher, seconds: float = 2.0) -> Run:
+        journal = Journal(tmp_path / "run" / "measurements.jsonl")
+        return Run(tmp_path, seconds, 60, journal, tmp_path, launch=launcher)
+
+    return make
+
+
+def timed(run: Run, clock: WorkerClock, *, keep: bool = True) -> Timing:
+    """A whole task, driven as pytest-benchmark's pedantic mode drives it."""
+    with run.timing(TASK, clock, keep=keep) as timing:
+        for _ in range(timing.rounds * timing.iterations):
+            timing.step()
+        if timing.iterations > 1:
+            timing.step()  # pedantic's own, for the value that the function returns
+    return timing
+
+
+def on_disk(run: Run) -> list[object]:
+    return list(run.journal.entries()) if run.journal.path.exists() else []
+
+
+# Step and budget in seconds; iterations and rounds that follow.
+PLANS = [
+    (0.010, 2.0, 1, 200),
+    (0.002, 2.0, 1, 1000),
+    (0.001, 2.0, 2, 1000),
+    (0.0015, 1.5, 2, 500),
+    (3e-6, 2.0, 667, 1000),
+    (3e-6, 0.001, 667, MIN_ROUNDS),
+    (0.003, 60.0, 1, MAX_ROUNDS),
+    (0.500, 2.0, 1, MIN_ROUNDS),
+    (30.0, 2.0, 1, MIN_ROUNDS),
+]
+
+
+@pytest.mark.parametrize(("step_s", "seconds", "iterations", "rounds"), PLANS)
+def test_rounds_fill_the_time_and_no_round_is_shorter_than_the_clock_likes(
+    run, step_s, seconds, iterations, rounds
+):
+    launcher = FakeLauncher(step_s)
+    with run(launcher, seconds).timing(TASK, WorkerClock()) as timing:
+        assert (timing.iterations, timing.rounds) == (iterations, rounds)
+    assert timing.iterations * step_s >= ROUND * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("step_s", [1e-4, 0.01, 3.0])
+def test_the_clock_shows_what_the_child_reported_and_nothing_else(run, step_s):
+    launcher, clock = FakeLauncher(step_s), WorkerClock()
+    with run(launcher).timing(TASK, clock) as timing:
+        assert clock() == 0.0, "neither build nor warm-up is a step"
+        for done in range(3 * timing.iterations):
+            before = clock()
+            timing.step()
+            round_s = launcher.round_s(done // timing.iterations)
+            assert clock() - before == pytest.approx(round_s)
+
+
+def test_every_round_is_kept_and_only_those_that_were_planned(run):
+    for step_s in (1e-4, 0.01, 3.0):
+        launcher = FakeLauncher(step_s)
+        this = run(launcher)
+        timing = timed(this, WorkerClock())
+        *_, kept = this.entries
+        assert kept.rounds_s == tuple(launcher.round_s(i) for i in range(timing.rounds))
+        assert kept.iterations == timing.iterations
+
+
+def test_rounds_are_asked_for_in_blocks_that_add_up(run):
+    launcher = FakeLauncher(0.05)
+    timing = timed(run(launcher), WorkerClock())
+    blocks = [r for r in launcher.children[0].asked if isinstance(r, messages.Rounds)]
+    assert sum(block.count for block in blocks) == timing.rounds
+    assert {block.count for block in blocks} == {5}, "a quarter of a second each"
+    slow = FakeLauncher(3.0)
+    timed(run(slow), WorkerClock())
+    assert all(r.count == 1 for r in slow.children[0].asked if isinstance(r, messages.Rounds))
+
+
+def test_a_measurement_has_everything_that_the_child_told(run):
+    this = run(FakeLauncher(0.5))
+    timed(this, WorkerClock())
+    environment, report, kept = on_disk(this)
+    assert (environment, report) == (ENVIRONMENT, REPORT)
+    assert kept == this.entries[-1]
+    assert kept == Measurement(
+        task=TASK,
+        outcome="measured",
+        version="fakes 1.0",
+        build_s=1.0,
+        first_s=5.0,
+        warmup_s=(0.5, 0.5, 4.5),
+        iterations=1,
+        rounds_s=kept.rounds_s,
+        memory=Memory(host_bytes=7),
+        load_before=0.5,
+        load_after=0.5,
+    )
+    assert kept.throughput(median(kept.rounds_s)) == pytest.approx(2 / (0.5 * 1.002))
+
+
+REFUSED = messages.Refused("does not fit: it is large")
+NOT_THE_PAPERS = messages.Refused("not timed, because it is not the paper's network", WRONG)
+RAISED = messages.Refused("RuntimeError: unhappy", outcome="failed")
+DIED = WorkerFailed(TASK.label, "timing rounds", "was killed by SIGKILL")
+
+
+def raised(stage: str) -> str:
+    return str(WorkerFailed(TASK.label, stage, RAISED.why))
+
+
+# What the child does when asked what, and what is kept of it.
+FAILURES = {
+    "does not fit": (messages.Prepare, REFUSED, "refused", f"{TASK.label}: {REFUSED.why}"),
+    "wrong": (messages.Prepare, NOT_THE_PAPERS, "refused", f"{TASK.label}: {NOT_THE_PAPERS.why}"),
+    "raises while building": (
+        *(messages.Prepare, RAISED, "failed"),
+        raised("building, verifying and warming up"),
+    ),
+    "raises in a round": (messages.Rounds, RAISED, "failed", raised("timing rounds")),
+    "raises at the end": (messages.Peak, RAISED, "failed", raised("reading its memory")),
+    "dies at the start": (messages.Start, DIED, "failed", str(DIED)),
+    "dies in a round": (messages.Rounds, DIED, "failed", str(DIED)),
+    "dies at the end": (messages.Peak, DIED, "failed", str(DIED)),
+}
+
+
+@pytest.mark.parametrize(("when", "what", "outcome", "reason"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_is_kept_with_its_reason_and_raised(run, when, what, outcome, reason):
+    launcher = FakeLauncher(script={when: what})
+    this = run(launcher)
+    with pytest.raises(WorkerFailed) as failed:
+        timed(this, WorkerClock())
+    assert str(failed.value) == reason
+    kept = on_disk(this)[-1]
+    assert (kept.outcome, kept.reason, kept.rounds_s) == (outcome, reason, ())
+    assert all(child.closed for child in launcher.children)
+    launcher.script.clear()
+    timed(this, WorkerClock())
+    assert [e.outcome for e in on_disk(this) if isinstance(e, Measurement)] == [outcome, "measured"]
+
+
+def test_what_differs_is_kept_with_the_refusal(run):
+    this = run(FakeLauncher(script={messages.Prepare: NOT_THE_PAPERS}))
+    with pytest.raises(WorkerFailed):
+        timed(this, WorkerClock())
+    assert on_disk(this)[1] == WRONG
+
+
+def test_a_framework_that_is_missing_is_no_measurement(run):
+    missing = FrameworkMissing("fakes", "not installed", "run pip")
+    this = run(FakeLauncher(script={messages.Start: missing}))
+    with pytest.raises(FrameworkMissing):
+        timed(this, WorkerClock())
+    assert not any(isinstance(entry, Measurement) for entry in this.entries)
+
+
+def test_nothing_is_kept_where_nothing_is_asked_to_be_kept(run):
+    this = run(FakeLauncher())
+    timed(this, WorkerClock(), keep=False)
+    this.launch.script[messages.Rounds] = DIED
+    with pytest.raises(WorkerFailed):
+        timed(this, WorkerClock(), keep=False)
+    assert not this.entries
+    assert not this.journal.path.parent.exists()
+
+
+def test_a_check_is_kept_and_a_report_only_once_for_all_tasks(run):
+    this = run(FakeLauncher())
+    assert this.check("lenet5", "fakes") == REPORT
+    timed(this, WorkerClock())
+    timed(this, WorkerClock())
+    assert [type(e).__name__ for e in on_disk(this)] == [
+        *("Environment", "CheckReport", "Measurement", "Measurement")
+    ]
+
+
+def test_a_check_that_is_refused_is_a_failure_that_names_the_architecture(run):
+    this = run(FakeLauncher(script={messages.Check: messages.Refused("no such table")}))
+    with pytest.raises(WorkerFailed, match=r"^lenet5 fakes: no such table.*checking"):
+        this.check("lenet5", "fakes")
+    assert not this.entries
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_loses_no_result_of_this_run(run, monkeypatch):
+    this = run(FakeLauncher())
+    monkeypatch.setattr(Journal, "append", full)
+    timed(this, WorkerClock())
+    assert this.lost == f"{this.journal.path} cannot be written: No space left on device"
+    assert [type(e) for e in this.entries] == [Environment, CheckReport, Measurement]
+    assert this.entries[-1].outcome == "measured"
+
+
+def test_a_disk_that_fills_up_later_is_left_alone_from_then_on(run, monkeypatch):
+    this = run(FakeLauncher())
+    timed(this, WorkerClock())
+    assert this.lost is None
+    before = on_disk(this)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        timed(this, WorkerClock())
+    timed(this, WorkerClock())
+    assert this.lost is not None
+    assert len(this.entries) == len(before) + 2
+    assert on_disk(this) == before, "no entry after a gap"
+
+
+def test_a_run_without_a_journal_keeps_its_entries_in_memory(run, tmp_path):
+    this = run(FakeLauncher())
+    this.journal = None
+    timed(this, WorkerClock())
+    assert this.entries[-1].outcome == "measured"
+    assert this.lost is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_closing_the_run_closes_its_launchers(run):
+    launcher = FakeLauncher()
+    this = run(launcher)
+    this.close()
+    assert not launcher.closed, "none was opened"
+    this.check("lenet5", "fakes")
+    this.close()
+    assert launcher.closed
