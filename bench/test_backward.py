@@ -6,6 +6,6 @@ import pytest
 
 
 @pytest.mark.convbench_pass("backward")
-def test_backward(timed: Callable[[], None]) -> None:
+def test_backward(convbench_timed: Callable[[], None]) -> None:
     """Verifies the model in a process of its own and times its rounds there."""
-    timed()
+    convbench_timed()

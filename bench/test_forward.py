@@ -6,6 +6,6 @@ import pytest
 
 
 @pytest.mark.convbench_pass("forward")
-def test_forward(timed: Callable[[], None]) -> None:
+def test_forward(convbench_timed: Callable[[], None]) -> None:
     """Verifies the model in a process of its own and times its rounds there."""
-    timed()
+    convbench_timed()

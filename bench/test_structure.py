@@ -3,6 +3,6 @@
 from collections.abc import Callable
 
 
-def test_structure(structure: Callable[[], None]) -> None:
+def test_structure(convbench_structure: Callable[[], None]) -> None:
     """Compares the framework's model, built without weights, with the papers' tables."""
-    structure()
+    convbench_structure()

@@ -6,6 +6,6 @@ import pytest
 
 
 @pytest.mark.convbench_pass("train_step")
-def test_train_step(timed: Callable[[], None]) -> None:
+def test_train_step(convbench_timed: Callable[[], None]) -> None:
     """Verifies the model in a process of its own and times its rounds there."""
-    timed()
+    convbench_timed()

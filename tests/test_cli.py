@@ -17,8 +17,8 @@ import pytest
 from convbench import __version__, architectures, cli, frameworks
 from convbench.reference import tables_folder
 from convbench.units import count
-from tests import fakes
-from tests.conftest import ROOT, output, wait_for
+from tests import fakes, samples
+from tests.conftest import output, wait_for
 
 FAKE = ("--framework", fakes.NAME)
 NONE = ("--framework", "none")
@@ -268,24 +268,11 @@ def test_when_every_worker_dies_each_is_named(run, fault, form):
     assert len(done.err.splitlines()) == len(ARITHMETIC)
 
 
-def journal(pytester: pytest.Pytester) -> Path:
-    """The folder of a small run."""
-    options = ("--bench-framework", fakes.NAME, "--bench-arch=lenet5", "--bench-seconds=0.001")
-    options += ("-k", "forward", "--bench-report=reports", "--bench-device=cpu", "--bench-batch=1")
-    bench = (ROOT / "bench", f"--rootdir={pytester.path}", "-p", "no:cacheprovider")
-    pytester.runpytest_inprocess(*bench, *options).assert_outcomes(passed=1, deselected=3)
-    (folder,) = (path.parent for path in pytester.path.glob("reports/*/report.md"))
-    return folder
-
-
-def test_report_writes_the_same_report_again(run, pytester):
-    folder = journal(pytester)
-    files = [folder / "report.md", folder / "throughput.png", folder.parent / "README.md"]
-    before = [file.read_bytes() for file in files]
-    for file in files:
-        file.unlink()
+def test_report_writes_the_report_its_plot_and_the_index(run, tmp_path):
+    folder = samples.write_run(tmp_path)
     assert run("report", folder) == (cli.OK, f"{folder / 'report.md'}\n", "")
-    assert [file.read_bytes() for file in files] == before
+    assert (folder / "throughput.png").exists()
+    assert folder.name in (folder.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_report_of_a_folder_without_a_journal_is_refused(tmp_path):

@@ -166,7 +166,8 @@ def talk(said: bytes) -> tuple[int, list[messages.Message]]:
     """Exit status and answers of a worker whose parent says all this and hangs up."""
     command = [sys.executable, "-m", "convbench.worker", fakes.NAME]
     done = subprocess.run(command, input=said, capture_output=True, check=False, timeout=60)
-    return done.returncode, [messages.decode(t) for t in done.stdout.splitlines(keepends=True)]
+    lines = filter(bytes.strip, done.stdout.splitlines(keepends=True))  # an empty line is nothing
+    return done.returncode, [messages.decode(line) for line in lines]
 
 
 def test_a_template_forks_for_each_start_and_leaves_when_the_parent_hangs_up():

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from convbench import __version__, architectures, frameworks
 from convbench.check import CheckReport, Finding, check
@@ -136,8 +136,7 @@ def check_(options: argparse.Namespace) -> int:
     chosen = _frameworks(options.framework)
     for name in names:
         read_table(name, tables_folder())  # a broken table is told before anything starts
-    with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
-        checked = list(pool.map(lambda framework: _check_in(framework, names), chosen))
+    checked = _check_all(chosen, names)
     reports = [r for group in zip(*(reports for reports, _ in checked), strict=True) for r in group]
     found = [report for report in reports if report is not None]
     failures = [text for _, texts in checked for text in texts]
@@ -167,19 +166,36 @@ def bench(arguments: Sequence[str]) -> int:
     folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "bench"
     command = [sys.executable, "-m", "pytest", str(folder), f"--rootdir={Path.cwd()}"]
     command += ["-p", "no:cacheprovider", *arguments]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # so that Ctrl-C is pytest's, which writes the report
     return subprocess.run(command, check=False).returncode
 
 
-def _check_in(
-    framework: str | None, names: Sequence[str]
-) -> tuple[list[CheckReport | None], list[str]]:
-    """A report for each name in one framework, and a sentence for each that has none."""
-    tables = tables_folder()
-    if framework is None:
-        return [check(architectures.architecture(n), read_table(n, tables)) for n in names], []
+Checked: TypeAlias = tuple[list[CheckReport | None], list[str]]
+"""A report for each name, and a sentence for each that has none."""
+
+
+def _check_all(chosen: Sequence[str | None], names: Sequence[str]) -> list[Checked]:
+    """What each framework says of each name, all frameworks at once."""
+    if None in chosen:
+        tables = tables_folder()
+        integers = [check(architectures.architecture(n), read_table(n, tables)) for n in names]
+        return [([*integers], [])]
+    launchers = [Launcher(framework) for framework in chosen if framework is not None]
+    with ThreadPoolExecutor(max_workers=len(launchers)) as pool:
+        try:
+            return list(pool.map(lambda launcher: _check_in(launcher, names), launchers))
+        except BaseException:
+            for launcher in launchers:  # Ctrl-C, say: the other threads need not wait
+                launcher.abandon()
+            raise
+
+
+def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
+    tables, framework = tables_folder(), launcher.framework
     reports: list[CheckReport | None] = []
     failures = []
-    with Launcher(framework) as launcher:
+    with launcher:
         while len(reports) < len(names):  # a child that dies takes one architecture with it
             try:
                 with launcher.open(f"{framework} structure") as child:

@@ -48,7 +48,9 @@ class Launcher:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._errors: IO[bytes] | None = None
+        self._said = 0
         self.forks = True
+        self.abandoned = False
 
     def __enter__(self) -> Launcher:
         return self
@@ -63,12 +65,21 @@ class Launcher:
 
     def open(self, task: str) -> Child:
         """A fresh child for a task; raises FrameworkMissing or WorkerFailed."""
+        if self.abandoned:
+            raise WorkerFailed(task, "starting", "the run has ended")
         if self._process is None or self._process.poll() is not None:
             self._start()
+        if self._errors is not None:
+            self._said = self._errors.seek(0, os.SEEK_END)
         self.send(messages.Start())
         child = Child(self, task)
         child.pid = child.expect(messages.Started, self.timeout_s, "starting").pid
         return child
+
+    def abandon(self) -> None:
+        """Ends everything, and starts nothing any more, whichever thread may ask."""
+        self.abandoned = True
+        self.close()
 
     def close(self) -> None:
         """Ends the template and everything that it has started."""
@@ -95,10 +106,12 @@ class Launcher:
 
     def receive(self, timeout_s: Second) -> messages.Message | None:
         """The next message, None if the template hung up; raises TimeoutError, BadRecord."""
-        try:
-            text = self._lines.get(timeout=timeout_s)
-        except queue.Empty:
-            raise TimeoutError from None
+        text = b"\n"
+        while text == b"\n":  # what separates a child's last words from the template's
+            try:
+                text = self._lines.get(timeout=timeout_s)
+            except queue.Empty:
+                raise TimeoutError from None
         if not text:
             return None
         if not text.endswith(b"\n"):
@@ -106,10 +119,10 @@ class Launcher:
         return messages.decode(text)
 
     def last_words(self) -> str:
-        """The last line that the worker printed on standard error, if any."""
+        """The last line that this task printed on standard error, if any."""
         if self._errors is None:
             return ""
-        self._errors.seek(0)
+        self._errors.seek(self._said)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"; its last words: {lines[-1].strip()[:200]}" if lines else ""
 
@@ -135,9 +148,9 @@ class Launcher:
         match message:
             case messages.Ready(version=version, forks=forks):
                 self.version, self.forks = version, forks
-            case messages.Refused(why=why):
+            case messages.Unusable(why=why, remedy=remedy):
                 self.close()
-                raise FrameworkMissing(self.framework, why.partition(": ")[2] or why, "see above")
+                raise FrameworkMissing(self.framework, why, remedy)
             case _:
                 self._refuse(f"its process ended while importing{self.last_words()}")
 
@@ -180,9 +193,7 @@ class Child:
         try:
             message = self.launcher.receive(timeout_s)
         except TimeoutError:
-            raise self._fail(
-                stage, f"gave no answer for {timeout_s:.0f} s and was killed"
-            ) from None
+            raise self._fail(stage, f"gave no answer for {timeout_s:g} s and was killed") from None
         except BadRecord as error:
             raise self._fail(stage, f"answered nonsense ({error})") from None
         if isinstance(message, reply) or (refusable and isinstance(message, messages.Refused)):

@@ -64,6 +64,14 @@ class Ready:
 
 
 @frozen
+class Unusable:
+    """From the template: the framework is not there, or does not import."""
+
+    why: str
+    remedy: str
+
+
+@frozen
 class Started:
     """From a child: it exists, under this process id."""
 
@@ -121,14 +129,16 @@ class Exited:
 
 
 Request: TypeAlias = Start | Check | Prepare | Rounds | Peak | Stop
-Reply: TypeAlias = Ready | Started | Checked | Prepared | Timed | Peaks | Refused | Exited
+Reply: TypeAlias = (
+    Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Refused | Exited
+)
 Message: TypeAlias = Request | Reply
 
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
         *(Start, Check, Prepare, Rounds, Peak, Stop),
-        *(Ready, Started, Checked, Prepared, Timed, Peaks, Refused, Exited),
+        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Refused, Exited),
     )
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from attrs import frozen
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,8 +40,12 @@ def throughput(panels: Sequence[tuple[str, Sequence[Point]]], file: Path) -> Non
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (title, points) in zip(axes, panels, strict=True):
             _panel(axis, title, points, names)
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+        legend: dict[str, Artist] = {}
+        for axis in axes:
+            legend |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        figure.legend(
+            legend.values(), legend.keys(), loc="outside upper right", ncols=9, frameon=False
+        )
         figure.savefig(file, dpi=130, metadata={"Software": None})
 
 

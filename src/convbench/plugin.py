@@ -30,6 +30,7 @@ from convbench.units import Second
 DEVICES = ("cpu", "cuda")
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 DEFAULT_FRAMEWORKS = ("pytorch", "keras")
+TIMED, STRUCTURE = "convbench_timed", "convbench_structure"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -82,17 +83,17 @@ class Options:
     def read(cls, config: pytest.Config) -> Options:
         """The options of this run; raises ConvbenchError or pytest.UsageError."""
         named = config.getoption("bench_framework")
-        chosen = _names(named) if named else DEFAULT_FRAMEWORKS
+        chosen = _names(config, "framework") if named is not None else DEFAULT_FRAMEWORKS
         for name in chosen:
             frameworks.known(name)
         device = config.getoption("bench_device")
         if device is not None:
             _one_of("device", device, DEVICES)
-        passes = _names(config.getoption("bench_pass"))
+        passes = _names(config, "pass")
         for name in passes:
             _one_of("pass", name, PASSES)
         return cls(
-            architectures=architectures.select(_names(config.getoption("bench_arch"))),
+            architectures=architectures.select(_names(config, "arch")),
             frameworks=chosen,
             asked_for=named is not None or bool(os.environ.get("CI")),
             passes=passes,
@@ -157,12 +158,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     options = metafunc.config.stash[STATE].options
     cases = list(product(options.architectures, options.frameworks))
     ids = [f"{architecture}-{framework}" for architecture, framework in cases]
-    if "structure" in metafunc.fixturenames:
-        metafunc.parametrize("structure", cases, ids=ids, indirect=True)
-    if "timed" in metafunc.fixturenames:
+    if STRUCTURE in metafunc.fixturenames:
+        metafunc.parametrize(STRUCTURE, cases, ids=ids, indirect=True)
+    if TIMED in metafunc.fixturenames:
         if _pass(metafunc.definition) not in options.passes:
             cases, ids = [("", "")], [NOT_CHOSEN]
-        metafunc.parametrize("timed", cases, ids=ids, indirect=True)
+        metafunc.parametrize(TIMED, cases, ids=ids, indirect=True)
 
 
 NOT_CHOSEN = "pass not chosen"
@@ -176,10 +177,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=unchosen)
         items[:] = [item for item in items if item not in unchosen]
     state = config.stash[STATE]
-    items.sort(key=lambda item: "timed" in _fixtures(item))  # what is timed comes last
+    items.sort(key=lambda item: TIMED in _fixtures(item))  # what is timed comes last
     for item in items:
-        if "timed" in _fixtures(item):
-            architecture, _ = item.callspec.params["timed"]  # type: ignore[attr-defined]
+        if TIMED in _fixtures(item):
+            architecture, _ = item.callspec.params[TIMED]  # type: ignore[attr-defined]
             clock = state.clocks[item.nodeid] = WorkerClock()
             group = f"{architecture} {_pass(item)}"
             item.add_marker(pytest.mark.benchmark(timer=clock, group=group))
@@ -189,7 +190,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Counts what is to be shown as progress."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    shown = {"timed"} if config.option.benchmark_only else {"timed", "structure"}
+    shown = {TIMED} if config.option.benchmark_only else {TIMED, STRUCTURE}
     ours = [item for item in session.items if shown & set(_fixtures(item))]
     if reporter is not None and ours and not config.option.collectonly:
         state = config.stash[STATE]
@@ -198,7 +199,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def structure(request: pytest.FixtureRequest) -> Callable[[], None]:
+def convbench_structure(request: pytest.FixtureRequest) -> Callable[[], None]:
     """A call that fails unless the framework's model of an architecture is the paper's."""
     architecture, framework = request.param
     state = request.config.stash[STATE]
@@ -217,7 +218,7 @@ def structure(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 
 @pytest.fixture
-def timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
+def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
     """A call that verifies one architecture in one framework, and times one pass of it."""
     config, node = request.config, request.node
     state = config.stash[STATE]
@@ -233,6 +234,9 @@ def timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
                 benchmark.pedantic(timing.step, rounds=timing.rounds, iterations=timing.iterations)
         except ConvbenchError as error:
             failure = error
+        except KeyboardInterrupt:
+            _mark_failed(benchmark, ConvbenchError("interrupted"))
+            raise
         else:
             if not benchmark.disabled:
                 _annotate(benchmark, timing.measurement)
@@ -278,8 +282,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         if state.run.lost is None:
             report.write(state.run.journal.path.parent, state.run.tables)
-    except OSError as error:
-        state.run.lost = f"the report cannot be written: {error.strerror}"
+    except (OSError, ConvbenchError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        state.run.lost = f"the report cannot be written: {reason}"
     if state.run.lost is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -306,10 +311,13 @@ def _pass(item: pytest.Item) -> str:
     marker = item.get_closest_marker("convbench_pass")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(
-            f"{item.nodeid}: the fixture timed wants the marker convbench_pass, "
+            f"{item.nodeid}: the fixture {TIMED} wants the marker convbench_pass, "
             f'as in @pytest.mark.convbench_pass("{PASSES[0]}")'
         )
-    return str(marker.args[0])
+    try:
+        return _one_of("pass", str(marker.args[0]), PASSES)
+    except UnknownName as error:
+        raise pytest.UsageError(f"{item.nodeid}: {error}") from None
 
 
 def _fixtures(item: pytest.Item) -> tuple[str, ...]:
@@ -333,13 +341,19 @@ def _refuse_missing(state: State, framework: str) -> None:
     pytest.skip(str(absent))
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
+    """The names that an option lists; at least one."""
+    text: str = config.getoption(f"bench_{option}")
+    names = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not names:
+        raise pytest.UsageError(f"--bench-{option} wants one or more names, but is {text!r}")
+    return names
 
 
-def _one_of(kind: str, name: str, known: tuple[str, ...]) -> None:
+def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
     if name not in known:
         raise UnknownName(kind, name, known)
+    return name
 
 
 def _number(config: pytest.Config, name: str, type_: type[Any]) -> Any:

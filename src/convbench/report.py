@@ -12,11 +12,12 @@ from pathlib import Path
 
 from convbench import plots
 from convbench.check import CheckReport
+from convbench.errors import BadRecord
 from convbench.graph import NETWORK
 from convbench.record import Entry, Environment, Journal, Measurement, Memory
 from convbench.reference import read_sources
 from convbench.stats import spread
-from convbench.tables import ABSENT, escaped, table
+from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, rate, seconds, size
 
 PASS_TITLES = {  # in the order in which a report shows them
@@ -79,12 +80,16 @@ def write_index(folder: Path) -> None:
     """Writes `README.md` beside the runs: one line for each, the newest first."""
     rows = []
     for path in sorted(folder.glob("*/measurements.jsonl"), reverse=True):
-        entries = list(Journal(path).entries())
-        environment = _first_environment(entries)
+        try:
+            entries = list(Journal(path).entries())
+            environment = _first_environment(entries)
+        except BadRecord as error:
+            rows.append({"run": path.parent.name, "CPU": f"cannot be read: {error}"})
+            continue
         measured = [m for m in _measurements(entries) if m.outcome == "measured"]
         rows.append(
             {
-                "run": f"[{path.parent.name}]({path.parent.name}/report.md)",
+                "run": Markup(f"[{path.parent.name}]({path.parent.name}/report.md)"),
                 "CPU": environment.cpu,
                 "GPU": environment.gpu or ABSENT,
                 "measured": str(len(measured)),
@@ -144,7 +149,9 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
         errata = sum(f.status == "erratum" for f in some.findings)
         row["rows that agree"] = str(agreeing)
         row["errata"] = str(errata) if errata else ""
-        row["verdict"] = "proven" if all(r.proven for r in own.values()) else "**not proven**"
+        row["verdict"] = (
+            "proven" if all(r.proven for r in own.values()) else Markup("**not proven**")
+        )
         rows.append(row)
     note = (
         "Trainable parameters: as the sources print them, by integer arithmetic, and in each "
@@ -250,7 +257,7 @@ def _memory(measurements: Sequence[Measurement]) -> str:
 
 
 def _unfinished(measurements: Sequence[Measurement]) -> str:
-    lines = [f"- {m.task.label}: {escaped(m.reason or '')}" for m in measurements if not m.rounds_s]
+    lines = [f"- {escaped(f'{m.task.label}: {m.reason}')}" for m in measurements if not m.rounds_s]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -303,7 +310,10 @@ def _measurements(entries: Iterable[Entry]) -> list[Measurement]:
 
 
 def _first_environment(entries: Iterable[Entry]) -> Environment:
-    return next(entry for entry in entries if isinstance(entry, Environment))
+    for entry in entries:
+        if isinstance(entry, Environment):
+            return entry
+    raise BadRecord("measurements.jsonl", "an environment as its first line", "none")
 
 
 def _bytes(value: int | None) -> str:

@@ -214,9 +214,10 @@ def ask_check(child: Child, architecture: str, tables: Path) -> CheckReport:
     Raises WorkerFailed.
     """
     stage = "checking its structure"
+    child.task = f"{architecture} {child.launcher.framework}"
     reply = child.ask(messages.Check(architecture, str(tables)), messages.Checked, stage)
     if isinstance(reply, messages.Refused):
-        raise WorkerFailed(f"{architecture} {child.launcher.framework}", stage, reply.why)
+        raise WorkerFailed(child.task, stage, reply.why)
     return reply.report
 
 

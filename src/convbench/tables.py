@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from tabulate import tabulate
 
 ABSENT = "—"
+
+
+class Markup(str):
+    """Text that is Markdown already, made here and not read from anywhere."""
+
+    __slots__ = ()
 
 
 def table(
@@ -17,9 +24,9 @@ def table(
 
     `left` names columns that stand to the left although all their cells look like numbers.
     """
-    frame = pd.DataFrame(list(rows)).fillna(ABSENT)
     if format_ == "markdown":
-        frame = frame.map(escaped)
+        rows = [{name: escaped(cell) for name, cell in row.items()} for row in rows]
+    frame = pd.DataFrame([dict(row) for row in rows]).fillna(ABSENT)
     align = [
         "right" if name not in left and frame[name].map(_is_number).all() else "left"
         for name in frame
@@ -37,13 +44,19 @@ def table(
 def escaped(text: str) -> str:
     r"""Text from tables and journals as Markdown that shows it and nothing more.
 
-    >>> escaped("a|b <img> `c`")
-    'a\\|b &lt;img&gt; \\`c\\`'
+    An underline within a word is only that, and stays as it is.
+
+    >>> print(escaped("a|b <img> [x](y) resnet20_cifar __init__"))
+    a\|b &lt;img&gt; \[x\](y) resnet20_cifar \_\_init\_\_
     """
-    plain = " ".join(text.split()).replace("\\", "\\\\")
-    for sign, safe in (("|", "\\|"), ("`", "\\`"), ("<", "&lt;"), (">", "&gt;")):
-        plain = plain.replace(sign, safe)
-    return plain
+    if isinstance(text, Markup):
+        return text
+    plain = re.sub(r"[\\`*\[\]|]|\b_+|_+\b", lambda sign: _with_strokes(sign[0]), text)
+    return " ".join(plain.replace("<", "&lt;").replace(">", "&gt;").split())
+
+
+def _with_strokes(signs: str) -> str:
+    return "".join(f"\\{sign}" for sign in signs)
 
 
 def _is_number(text: str) -> bool:

@@ -25,7 +25,7 @@ from attrs import define
 from convbench import machine, messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
-from convbench.errors import ConvbenchError
+from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing
 from convbench.frameworks import Framework, Pass, load_framework, weights
 from convbench.graph import Graph
 from convbench.record import Memory, Task, condensed
@@ -53,6 +53,10 @@ class Pipe:
         text = self.reading.readline()
         return messages.decode(text) if text else None
 
+    def break_line(self) -> None:
+        """Ends whatever a child that is gone may have left unfinished."""
+        self.writing.write(b"\n")
+
 
 def take_standard_streams() -> Pipe:
     """Keeps stdin and stdout for messages and gives everybody else stderr."""
@@ -77,14 +81,14 @@ def main() -> None:
     try:
         framework = load_framework(sys.argv[1])
         version = framework.version()
-    except ConvbenchError as error:
-        pipe.send(messages.Refused(str(error)))
+    except FrameworkMissing as error:
+        pipe.send(messages.Unusable(error.why, error.remedy))
         return
     forks = hasattr(os, "fork") and "--spawn" not in sys.argv[2:]
     gc.collect()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
     pipe.send(messages.Ready(version, forks))
-    while isinstance(pipe.receive(), messages.Start):
+    while wait_for_start(pipe):
         if not forks:
             Child(pipe, framework).serve()
             return
@@ -92,7 +96,21 @@ def main() -> None:
         if child == 0:
             run_child(pipe, framework)
         _, status = os.waitpid(child, 0)
+        pipe.break_line()
         pipe.send(messages.Exited(os.waitstatus_to_exitcode(status)))
+
+
+def wait_for_start(pipe: Pipe) -> bool:
+    """Whether a child is wanted; drops what was meant for one that has died meanwhile."""
+    while True:
+        try:
+            request = pipe.receive()
+        except BadRecord:
+            continue  # the rest of a line that a dying child had begun to read
+        if request is None:
+            return False
+        if isinstance(request, messages.Start):
+            return True
 
 
 def run_child(pipe: Pipe, framework: Framework) -> NoReturn:

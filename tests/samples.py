@@ -1,0 +1,114 @@
+"""A small run as a journal keeps it, made by hand: figures that can be checked in the head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import evolve
+
+from convbench.check import CheckReport, Finding
+from convbench.record import Entry, Environment, Journal, Measurement, Memory, Task
+
+MIB = 2**20
+
+ENVIRONMENT = Environment(
+    cpu="AMD EPYC",
+    cores=8,
+    memory_bytes=16 * 2**30,
+    gpu=None,
+    driver=None,
+    system="Linux 6.1",
+    python="CPython 3.11.7",
+    convbench="0.1.0",
+    commit="0123456789ab",
+    started="2026-01-02T03:04:05+00:00",
+)
+
+SOURCES = """
+[lenet-1998]
+title = "Gradient-Based Learning"
+authors = "LeCun et al."
+year = 1998
+where = "Proceedings of the IEEE"
+"""
+
+
+def task(architecture: str, framework: str, pass_: str) -> Task:
+    return Task(
+        architecture=architecture,
+        framework=framework,
+        pass_=pass_,
+        batch=4,
+        device="cpu",
+        threads=8,
+    )
+
+
+def measured(task_: Task, step_s: float, host_bytes: int | None) -> Measurement:
+    """Five rounds whose median is `step_s` and whose quartiles are a tenth away from it."""
+    return Measurement(
+        task=task_,
+        outcome="measured",
+        version=f"{task_.framework} 1.0",
+        build_s=0.5,
+        first_s=50 * step_s,
+        warmup_s=(step_s, step_s),
+        rounds_s=tuple(step_s * part for part in (0.8, 0.9, 1.0, 1.1, 1.2)),
+        memory=Memory(host_bytes=host_bytes),
+        load_before=0.5,
+        load_after=1.25,
+    )
+
+
+def lenet(framework: str) -> CheckReport:
+    findings = (
+        Finding("c1", "parameters", "lenet-1998", "156", "156", "156", "agrees", "Figure 2"),
+        Finding("network", "parameters", "lenet-1998", "60,000", "60,000", "60,000", "agrees"),
+        Finding("network", "macs", "lenet-1998", "300K", "325,680", "325,680", "erratum", "Old."),
+    )
+    return CheckReport("lenet5", framework, 60_000, 840, 325_680, 15, findings)
+
+
+VGG = CheckReport("vgg16", "keras", 138_357_544, 0, 15_470_264_320, 40, ())
+WRONG = evolve(
+    VGG,
+    framework="pytorch",
+    findings=(
+        Finding("conv1_1", "output", None, None, "64x224x224", "64x222x222", "differs", "no pad"),
+    ),
+)
+
+ENTRIES: tuple[Entry, ...] = (
+    ENVIRONMENT,
+    lenet("pytorch"),
+    lenet("keras"),
+    WRONG,
+    VGG,
+    measured(task("lenet5", "pytorch", "backward"), 0.02, 30 * MIB),
+    Measurement(
+        task=task("lenet5", "keras", "backward"), outcome="failed", reason="was killed by SIGKILL"
+    ),
+    measured(task("lenet5", "pytorch", "forward"), 0.01, 10 * MIB),
+    measured(task("lenet5", "keras", "forward"), 0.02, None),
+    Measurement(
+        task=task("vgg16", "pytorch", "forward"), outcome="refused", reason="not the paper's"
+    ),
+    measured(task("vgg16", "keras", "forward"), 2.0, 700 * MIB),
+)
+
+
+def write_run(root: Path, entries: tuple[Entry, ...] = ENTRIES) -> Path:
+    """The folder of a run with these entries."""
+    folder = root / "reports" / "2026-01-02T030405-cpu"
+    journal = Journal(folder / "measurements.jsonl")
+    for entry in entries:
+        journal.append(entry)
+    return folder
+
+
+def write_sources(root: Path) -> Path:
+    """A folder of tables with the one source that the samples name."""
+    folder = root / "tables"
+    folder.mkdir(exist_ok=True)
+    (folder / "sources.toml").write_text(SOURCES, encoding="utf-8")
+    return folder
