@@ -263,7 +263,7 @@ IMPORT_FAULTS = {
 
 @pytest.mark.parametrize("what", IMPORT_FAULTS)
 def test_a_framework_that_does_not_import_is_missing(fault, monkeypatch, what):
-    monkeypatch.setattr(launcher_module, "IMPORT_TIMEOUT", 2 if what in SILENCES else PATIENT_S)
+    monkeypatch.setattr(launcher_module, "IMPORT_TIMEOUT", 1 if what in SILENCES else PATIENT_S)
     fault(f"{what}@import")
     with Launcher(fakes.NAME, timeout_s=PATIENT_S) as launcher:
         before = offspring()

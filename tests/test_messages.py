@@ -24,6 +24,7 @@ MESSAGES = [
     messages.Peak(),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),
+    messages.Unusable("torch not installed", "install it"),
     messages.Started(4321),
     messages.Checked(REPORT),
     messages.Prepared(report=REPORT, build_s=0.5, first_s=2.0, warmup_s=(0.1, 1 / 3)),

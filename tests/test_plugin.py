@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
-from convbench import frameworks, report
+from convbench import frameworks, plugin, report
 from convbench.record import Journal, Measurement
 from tests import fakes
 from tests.conftest import ROOT, output, wait_for
@@ -23,9 +24,14 @@ QUICK += ("--bench-seconds", "0.001", "--bench-batch", "1", "--bench-threads", "
 QUICK += ("--bench-device", "cpu")
 
 
+def here(pytester: pytest.Pytester, *options: object) -> pytest.RunResult:
+    """A run of pytest in this process; Hypothesis's plugin would be loaded anew in each."""
+    return pytester.runpytest_inprocess("-p", "no:hypothesispytest", *options)
+
+
 def bench(pytester: pytest.Pytester, *options: object) -> pytest.RunResult:
     """A run of the real benchmark files in an empty folder."""
-    return pytester.runpytest_inprocess(BENCH, f"--rootdir={pytester.path}", *QUICK, *options)
+    return here(pytester, BENCH, f"--rootdir={pytester.path}", *QUICK, *options)
 
 
 def text(result: pytest.RunResult) -> str:
@@ -55,6 +61,14 @@ def test_every_chosen_task_is_one_test_with_a_name_that_says_all(pytester):
     wanted += [f"test_{f}.py::test_{f}[{n}]" for f in ("backward", "forward") for n in names]
     assert [line for line in result.outlines if "::" in line] == wanted
     result.assert_outcomes(deselected=1)  # the pass that was not chosen
+
+
+def test_a_framework_named_twice_is_run_once(pytester):
+    named = f"{fakes.NAME},{fakes.NAME}"
+    result = bench(pytester, "--bench-framework", named, "-k", "structure", "--collect-only", "-q")
+    assert [line for line in result.outlines if "::" in line] == [
+        "test_structure.py::test_structure[lenet5-tests.fakes]"
+    ]
 
 
 def test_k_selects_by_architecture_pass_and_framework(pytester):
@@ -124,6 +138,23 @@ def test_the_report_folder_has_report_journal_plot_and_index(pytester):
     assert "proven" in written
 
 
+@pytest.mark.parametrize(
+    ("framework", "version"),
+    [
+        pytest.param("pytorch", "torch ", marks=pytest.mark.pytorch),
+        pytest.param("keras", "keras ", marks=pytest.mark.keras),
+    ],
+)
+def test_a_real_framework_goes_the_same_way(pytester, framework, version):
+    options = ("--bench-framework", framework, "--bench-report", "reports")
+    bench(pytester, *options).assert_outcomes(passed=3, deselected=1)
+    for measured in measurements(pytester.path / "reports"):
+        assert measured.outcome == "measured"
+        assert version in measured.version
+        assert min(measured.rounds_s) > 0
+        assert measured.memory.host_bytes > 0
+
+
 def test_none_writes_nothing(pytester):
     bench(pytester, "--bench-report", "none").assert_outcomes(passed=3, deselected=1)
     assert not written_in(pytester.path)
@@ -132,10 +163,28 @@ def test_none_writes_nothing(pytester):
 def test_the_folder_of_the_project_is_used_unless_one_is_given(pytester):
     pytester.makeini("[pytest]\nbench_report = from_ini")
     options = (BENCH, *QUICK, "-c", "tox.ini", "-k", "structure")
-    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1, deselected=3)
+    here(pytester, *options).assert_outcomes(passed=1, deselected=3)
     assert run_folder(pytester.path / "from_ini")
-    pytester.runpytest_inprocess(*options, "--bench-report", "given")
+    here(pytester, *options, "--bench-report", "given")
     assert run_folder(pytester.path / "given")
+
+
+class StoppedClock(datetime):
+    """The time of day, for two runs that begin within one second."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+
+def test_two_runs_in_one_second_have_a_folder_each(pytester, monkeypatch):
+    monkeypatch.setattr(plugin, "datetime", StoppedClock)
+    for _ in range(2):
+        bench(pytester, "-k", "structure", "--bench-report", "reports").assert_outcomes(
+            passed=1, deselected=3
+        )
+    reports = list(pytester.path.glob("reports/*/report.md"))
+    assert len(reports) == 2
 
 
 def test_disabled_benchmarks_run_once_and_nothing_is_recorded(pytester):
@@ -184,10 +233,11 @@ def test_a_killed_worker_fails_its_test_alone(pytester, fault):
 
 def test_a_worker_that_hangs_is_given_up_after_the_time_out(pytester, fault):
     fault("hang@build@lenet5")
+    before = set(psutil.Process().children(recursive=True))
     result = bench(pytester, "-k", "forward", "--bench-timeout", "0.5")
     result.assert_outcomes(failed=1, deselected=3)
     assert "gave no answer for" in text(result)
-    assert not psutil.Process().children(recursive=True)
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_a_batch_that_cannot_fit_is_refused_with_what_to_do(pytester):
@@ -212,15 +262,15 @@ def test_a_framework_that_is_not_installed_is_skipped_with_the_command(
     pytester, nothing_installed, only
 ):
     options = (BENCH, f"--rootdir={pytester.path}", "--bench-arch=lenet5", "-k", only, "-rs")
-    skipped = pytester.runpytest_inprocess(*options)
+    skipped = here(pytester, *options)
     skipped.assert_outcomes(skipped=2, deselected=5)
     assert 'run pip install "convbench[keras]"' in text(skipped)
     assert skipped.ret == pytest.ExitCode.OK
-    named = pytester.runpytest_inprocess(*options, "--bench-framework", "keras")
+    named = here(pytester, *options, "--bench-framework", "keras")
     assert named.ret == pytest.ExitCode.TESTS_FAILED
     assert "keras cannot be used: no_such_module not installed; run pip" in text(named)
     nothing_installed.setenv("CI", "true")
-    in_ci = pytester.runpytest_inprocess(*options)
+    in_ci = here(pytester, *options)
     assert in_ci.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -269,11 +319,11 @@ MINE = """
 import pytest
 
 @pytest.mark.convbench_pass("forward")
-def test_mine(timed):
-    timed()
+def test_mine(convbench_timed):
+    convbench_timed()
 
-def test_paper(structure):
-    structure()
+def test_paper(convbench_structure):
+    convbench_structure()
 
 def test_plain():
     pass
@@ -282,7 +332,7 @@ def test_plain():
 
 def test_the_fixtures_are_for_files_of_the_users_own_too(pytester):
     pytester.makepyfile(MINE)
-    result = pytester.runpytest_inprocess(*QUICK, "--bench-report", "reports")
+    result = here(pytester, *QUICK, "--bench-report", "reports")
     result.assert_outcomes(passed=3)
     (measured,) = measurements(pytester.path / "reports")
     assert measured.task.label == "lenet5 tests.fakes forward"
@@ -291,14 +341,17 @@ def test_the_fixtures_are_for_files_of_the_users_own_too(pytester):
 @pytest.mark.parametrize(
     ("mark", "sentence"),
     [
-        ("", "the fixture timed wants the marker convbench_pass"),
-        ("@pytest.mark.convbench_pass", "the fixture timed wants the marker convbench_pass"),
+        ("", "the fixture convbench_timed wants the marker convbench_pass"),
+        (
+            "@pytest.mark.convbench_pass",
+            "the fixture convbench_timed wants the marker convbench_pass",
+        ),
         ("@pytest.mark.convbench_pass('forwards')", "did you mean forward"),
     ],
 )
 def test_a_marker_that_names_no_pass_is_refused(pytester, mark, sentence):
-    pytester.makepyfile(f"import pytest\n{mark}\ndef test_mine(timed):\n    timed()\n")
-    result = pytester.runpytest_inprocess(*QUICK)
+    pytester.makepyfile(f"import pytest\n{mark}\ndef test_mine(convbench_timed):\n    pass\n")
+    result = here(pytester, *QUICK)
     assert result.ret != pytest.ExitCode.OK
     assert sentence in text(result)
 
@@ -322,7 +375,7 @@ def test_crystal(structure, timed):
 @pytest.mark.parametrize("options", [(), ("-p", "no:benchmark")], ids=["plain", "no benchmark"])
 def test_projects_that_know_nothing_of_convbench_are_left_alone(pytester, options):
     pytester.makepyfile(FOREIGN)
-    result = pytester.runpytest_inprocess(*options)
+    result = here(pytester, *options)
     result.assert_outcomes(passed=1)
     assert "= convbench =" not in text(result)
     assert not list(pytester.path.glob("**/report.md"))

@@ -140,7 +140,7 @@ def test_the_command_that_repeats_the_run_is_one_that_pytest_takes(tables, pytes
     made = report.markdown(ENTRIES, "a-run", tables)
     (line,) = (line for line in made.splitlines() if line.startswith("pytest "))
     _, folder, *options = line.split()
-    names = [*options, "--collect-only", "-q", "-p", "no:cacheprovider"]
+    names = [*options, "--collect-only", "-q", "-p", "no:hypothesispytest"]
     result = pytester.runpytest_inprocess(ROOT / folder, f"--rootdir={pytester.path}", *names)
     assert result.ret == pytest.ExitCode.OK
     for entry in ENTRIES:

@@ -190,7 +190,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Counts what is to be shown as progress."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    shown = {TIMED} if config.option.benchmark_only else {TIMED, STRUCTURE}
+    shown = {TIMED} if config.getoption("benchmark_only", False) else {TIMED, STRUCTURE}
     ours = [item for item in session.items if shown & set(_fixtures(item))]
     if reporter is not None and ours and not config.option.collectonly:
         state = config.stash[STATE]
