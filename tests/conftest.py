@@ -39,6 +39,12 @@ def fault(fault_file: Path) -> Iterator[Callable[[str], None]]:
     set_("")
 
 
+@pytest.fixture(autouse=True)
+def no_xdist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pytest within a test is no worker of the one that runs the tests."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 def output(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What a process prints until it ends, which must be soon."""
     try:

@@ -20,6 +20,8 @@ from convbench.units import count
 from tests import fakes, samples
 from tests.conftest import output, wait_for
 
+pytestmark = pytest.mark.processes
+
 FAKE = ("--framework", fakes.NAME)
 NONE = ("--framework", "none")
 ARITHMETIC = {"lenet5": (60_000, 840), "lenet5_keras": (44_426, 0)}  # parameters and buffers

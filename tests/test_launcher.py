@@ -21,6 +21,8 @@ from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
 
+pytestmark = pytest.mark.processes
+
 TABLES = str(tables_folder())
 TASK = Task(
     architecture="lenet5",

@@ -137,16 +137,21 @@ class State:
     def opened(self, config: pytest.Config) -> Run:
         """The run, begun when its first test begins."""
         if self.run is None:
-            folder, now = self.options.report, datetime.now(UTC)
-            name = f"{now:%Y-%m-%dT%H%M%S}-{self.device()}"
+            folder = self.options.report
             self.run = Run(
                 tables=tables_folder(),
                 seconds=self.options.seconds,
                 timeout_s=self.options.timeout_s,
-                journal=Journal(folder / name / "measurements.jsonl") if folder else None,
+                journal=Journal(self._new(folder) / "measurements.jsonl") if folder else None,
                 folder=config.rootpath,
             )
         return self.run
+
+    def _new(self, folder: Path) -> Path:
+        """A folder for this run alone, named by its time and its device."""
+        name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{self.device()}"
+        others = sum(1 for _ in folder.glob(f"{name}*"))
+        return folder / (f"{name}-{others + 1}" if others else name)
 
 
 STATE = pytest.StashKey[State]()
@@ -344,7 +349,7 @@ def _refuse_missing(state: State, framework: str) -> None:
 def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
     """The names that an option lists; at least one."""
     text: str = config.getoption(f"bench_{option}")
-    names = tuple(word.strip() for word in text.split(",") if word.strip())
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if not names:
         raise pytest.UsageError(f"--bench-{option} wants one or more names, but is {text!r}")
     return names
