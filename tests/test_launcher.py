@@ -350,3 +350,28 @@ def test_a_parent_that_is_killed_takes_its_workers_along(stopped):
         parent.kill()
     assert gone(template)
     assert gone(child)
+
+
+class DeadLauncher(Launcher):
+    """A launcher whose template has just ended: it hangs up once, and then there is silence."""
+
+    def __init__(self) -> None:
+        super().__init__(fakes.NAME)
+        self.hung_up = self.closed = False
+
+    def receive(self, timeout_s: float) -> None:
+        assert not self.hung_up, f"waits {timeout_s} s for a process that has ended"
+        self.hung_up = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_nobody_waits_for_a_template_that_has_hung_up(monkeypatch):
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    launcher = DeadLauncher()
+    child = Child(launcher, "a task")
+    child.pid = 1
+    with pytest.raises(WorkerFailed, match="the worker ended"):
+        child.expect(messages.Peaks, 1.0, "reading")
+    assert launcher.closed

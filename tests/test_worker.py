@@ -87,7 +87,7 @@ def test_a_model_that_is_not_the_papers_is_not_timed_and_the_place_is_named(faul
 
 @pytest.mark.parametrize("pass_", ["forward", "backward", "train_step"])
 def test_a_batch_that_cannot_fit_is_refused_before_anything_is_allocated(fault: Fault, pass_):
-    fault("sigkill@build")  # this process would not outlive a build
+    fault("RuntimeError@build")  # which would be told instead
     _, refused = answers(evolve(PREPARE, task=evolve(TASK, batch=10**9, pass_=pass_)))
     assert refused.outcome == "refused"
     assert refused.why.startswith("does not fit: needs at least ")

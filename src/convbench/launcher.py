@@ -200,7 +200,9 @@ class Child:
             return message  # type: ignore[return-value]
         match message:
             case None:
-                raise self._fail(stage, f"the worker ended{self.launcher.last_words()}")
+                words, self._over = self.launcher.last_words(), True
+                self.launcher.close()
+                raise WorkerFailed(self.task, stage, f"the worker ended{words}")
             case messages.Exited(code=code):
                 self._over = True
                 words = self.launcher.last_words()

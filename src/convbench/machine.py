@@ -107,9 +107,12 @@ def _gpu() -> tuple[str | None, str | None]:
     nvml = _nvml()
     if nvml is None:
         return None, None
-    count = nvml.nvmlDeviceGetCount()
-    names = [nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
-    return ", ".join(names) or None, nvml.nvmlSystemGetDriverVersion()
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        names = [nvml.nvmlDeviceGetName(handle) for handle in handles]
+        return ", ".join(names) or None, nvml.nvmlSystemGetDriverVersion()
+    except nvml.NVMLError:
+        return None, None
 
 
 def _nvml() -> Any:
