@@ -4,7 +4,9 @@ from convbench.architectures.digits import CODES
 from convbench.graph import Builder, Graph
 from convbench.ops import (
     Add,
+    AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Dense,
     Dropout,
@@ -12,14 +14,20 @@ from convbench.ops import (
     GlobalAvgPool,
     Lrn,
     MaxPool,
+    Multiply,
+    Pad,
     PadChannels,
     Rbf,
     Relu,
+    Relu6,
+    Scale,
     ScaledTanh,
     Sigmoid,
+    Silu,
     Softmax,
     Subsample,
     TableConv,
+    Upsample,
 )
 
 NORM = BatchNorm(eps=1e-3, decay=0.9)
@@ -90,6 +98,59 @@ def lenet_parts() -> Graph:
     return net.graph()
 
 
+def squeeze_and_excitation() -> Graph:
+    net = Builder("squeeze_and_excitation", (3, 8, 8))
+    x = net.chain(
+        net.input,
+        ("stem", Conv(4, 3, padding=1, bias=False)),
+        ("norm", BatchNorm(eps=1e-3, decay=0.9, scale=False)),
+        ("silu", Silu()),
+        ("depthwise", Conv(8, 3, stride=2, padding=(0, 1, 0, 1), groups=4)),
+        ("relu6", Relu6()),
+    )
+    gate = net.chain(
+        x, ("se.pool", GlobalAvgPool()), ("se.conv", Conv(8, 1)), ("se.gate", Sigmoid())
+    )
+    x = net.chain(net("excite", Multiply(), x, gate), ("up", Upsample(3)), ("scaled", Scale(0.3)))
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(3)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def branches_and_pools() -> Graph:
+    net = Builder("branches_and_pools", (3, 9, 7))
+    same = AvgPool(3, stride=1, padding=1, count_padding=False)
+    ends = AvgPool(3, stride=2, padding=(0, 1, 1, 0), count_padding=False)
+    zeros = AvgPool(3, stride=2, padding=(1, 0, 0, 1), count_padding=True)
+    x = net("concat", Concat(), net("same", same, net.input), net.input)
+    y = net("shifted", Pad((-1, 1, -1, 1)), x)
+    x = net("both", Concat(), net("a", ends, y), net("b", zeros, x))
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(4)), ("softmax", Softmax()))
+    return net.graph()
+
+
+def two_heads() -> Graph:
+    net = Builder("two_heads", (3, 6, 6))
+    x = net.chain(net.input, ("conv", Conv(4, 3)), ("relu", Relu()), ("flatten", Flatten()))
+    net.chain(x, ("aux.fc", Dense(5)), ("aux.softmax", Softmax()))
+    net.chain(x, ("hidden", Dense(6)), ("relu2", Relu()), ("fc", Dense(5)), ("softmax", Softmax()))
+    return net.graph(auxiliary={"aux.softmax": 0.3})
+
+
+def frozen_base() -> Graph:
+    net = Builder("frozen_base", (3, 8, 8))
+    x = net.chain(
+        net.input,
+        ("base.conv", Conv(4, 3)),
+        ("base.bn", NORM),
+        ("base.relu", Relu()),
+        ("pool", GlobalAvgPool()),
+        ("flatten", Flatten()),
+    )
+    net.freeze("base")
+    net.chain(x, ("fc", Dense(3)), ("softmax", Softmax()))
+    return net.graph()
+
+
 GRAPHS = {
     make.__name__: make
     for make in (
@@ -99,5 +160,9 @@ GRAPHS = {
         shortcuts,
         flattened_image_normalized,
         lenet_parts,
+        squeeze_and_excitation,
+        branches_and_pools,
+        two_heads,
+        frozen_base,
     )
 }

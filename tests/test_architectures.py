@@ -59,6 +59,72 @@ def cifar(n):
     return 9 * weights + 2 * (16 * (2 * n + 1) + 2 * n * (32 + 64)) + dense(64, 10)
 
 
+def inception(before, one, reduce3, three, reduce5, five, proj):
+    """Szegedy et al. 2014, Figure 2(b): four branches, every convolution with biases."""
+    return (
+        conv(1, before, one)
+        + conv(1, before, reduce3) + conv(3, reduce3, three)
+        + conv(1, before, reduce5) + conv(5, reduce5, five)
+        + conv(1, before, proj)
+    )  # fmt: skip
+
+
+def googlenet(*auxiliary):
+    """Szegedy et al. 2014, Table 1, and classifiers on 4x4 images of so many maps."""
+    modules = (
+        inception(192, 64, 96, 128, 16, 32, 32),
+        inception(256, 128, 128, 192, 32, 96, 64),
+        inception(480, 192, 96, 208, 16, 48, 64),
+        inception(512, 160, 112, 224, 24, 64, 64),
+        inception(512, 128, 128, 256, 24, 64, 64),
+        inception(512, 112, 144, 288, 32, 64, 64),
+        inception(528, 256, 160, 320, 32, 128, 128),
+        inception(832, 256, 160, 320, 32, 128, 128),
+        inception(832, 384, 192, 384, 48, 128, 128),
+    )
+    heads = sum(conv(1, maps, 128) + dense(4 * 4 * 128, 1024, 1000) for maps in auxiliary)
+    stem = conv(7, 3, 64) + conv(1, 64, 64) + conv(3, 64, 192)
+    return stem + sum(modules) + dense(1024, 1000) + heads
+
+
+def separable(before, after):
+    """A depthwise 3x3 and a pointwise convolution without biases, normalized once."""
+    return 9 * before + before * after + 2 * after
+
+
+def xception():
+    """Chollet 2017, Figure 5."""
+    total = 27 * 32 + 2 * 32 + 9 * 32 * 64 + 2 * 64
+    for before, after in pairwise((64, 128, 256, 728)):
+        total += separable(before, after) + separable(after, after)
+        total += before * after + 2 * after
+    total += 8 * 3 * separable(728, 728)
+    total += separable(728, 728) + separable(728, 1024) + 728 * 1024 + 2 * 1024
+    return total + separable(1024, 1536) + separable(1536, 2048) + dense(2048, 1000)
+
+
+def mobilenet(quarters):
+    """Howard et al. 2017, Table 1: 3x3 depthwise and 1x1 convolutions, each normalized."""
+    body = (32, 64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
+    widths = [width * quarters // 4 for width in body]
+    total = 27 * widths[0] + 2 * widths[0] + dense(widths[-1], 1000)
+    return total + sum(9 * i + 2 * i + i * o + 2 * o for i, o in pairwise(widths))
+
+
+def mobilenet_v2():
+    """Sandler et al. 2018, Table 2: expansion, maps and number of each bottleneck."""
+    total, before = 27 * 32 + 2 * 32, 32
+    for t, c, n in ((1, 16, 1), *((6, c, n) for c, n in V2_STAGES)):
+        for _ in range(n):
+            wide = t * before
+            total += (before * wide + 2 * wide if t > 1 else 0) + 9 * wide + 2 * wide
+            total += wide * c + 2 * c
+            before = c
+    return total + 320 * 1280 + 2 * 1280 + dense(1280, 1000)
+
+
+V2_STAGES = ((24, 2), (32, 3), (64, 4), (96, 3), (160, 3), (320, 1))
+
 A = ((3, 64), (3, 128), (3, 256), (3, 256), *((3, 512),) * 4)
 B = ((3, 64),) * 2 + ((3, 128),) * 2 + ((3, 256),) * 2 + ((3, 512),) * 4
 C = (*B[:6], (1, 256), *B[6:8], (1, 512), *B[8:], (1, 512))
@@ -107,6 +173,14 @@ PARAMETERS = {  # what is written out here, and the number that is published
     "resnet44_cifar": (cifar(7), 658_586),
     "resnet56_cifar": (cifar(9), 853_018),
     "resnet110_cifar": (cifar(18), 1_727_962),
+    "googlenet": (googlenet(), 6_998_552),
+    "googlenet_aux": (googlenet(512, 528), 13_378_280),
+    "xception": (xception(), 22_855_952),
+    "mobilenet": (mobilenet(4), 4_231_976),
+    "mobilenet_075": (mobilenet(3), 2_585_560),
+    "mobilenet_050": (mobilenet(2), 1_331_592),
+    "mobilenet_025": (mobilenet(1), 470_072),
+    "mobilenet_v2": (mobilenet_v2(), 3_504_872),
     "mnist_convnet": (
         conv(3, 1, 32) + conv(3, 32, 64) + conv(3, 64, 64) + dense(576, 64, 10),
         93_322,
@@ -188,7 +262,7 @@ def test_a_description_is_whole(name):
     used = {x for node in net for x in node.inputs}
     assert net.name == name
     assert net == graph(name)
-    assert [node.address for node in net if node.address not in used] == [net.output.address]
+    assert {node.address for node in net if node.address not in used} == set(net.outputs)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -225,7 +299,7 @@ def test_select(wanted, want):
         ("vgg17", "did you mean vgg19 or vgg16 or vgg13?"),
         ("headlin", "did you mean headline?"),
         ("lenet6", "did you mean lenet or lenet5 or alexnet?"),
-        ("nothing", "known: all, headline, lenet, alexnet, zfnet, vgg, resnet, lectures, lenet5, "),
+        ("nothing", "known: all, headline, lenet, alexnet, zfnet, vgg, inception, resnet, "),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, hint):

@@ -185,7 +185,7 @@ def test_the_last_layer_decides_the_loss(last, loss, logits):
     net = started()
     net.chain("flatten", *last)
     assert net.graph().loss == loss
-    assert net.graph().logits.address == logits
+    assert net.graph().heads[0].logits == logits
 
 
 def test_a_node_is_found_by_its_address():
@@ -250,3 +250,54 @@ def test_ceil_keeps_the_last_windows(image, kernel, stride, want):
 def test_only_layers_with_weights_of_their_own_count_as_depth():
     net = tiny(("pool", GlobalAvgPool()))
     assert [node.address for node in net if node.weighted] == ["conv1", "fc"]
+
+
+def two_headed(**options):
+    net = Builder("net", (3, 4, 4))
+    x = net.chain(net.input, ("conv", Conv(2, 3)), ("flat", Flatten()))
+    net.chain(x, ("aux.fc", Dense(5)), ("aux.softmax", Softmax()))
+    net.chain(x, ("fc", Dense(5)), ("softmax", Softmax()))
+    return net.graph(**options)
+
+
+def test_an_auxiliary_answer_has_its_share_of_the_loss():
+    graph = two_headed(auxiliary={"aux.softmax": 0.3})
+    assert graph.outputs == ("softmax", "aux.softmax")
+    assert [(h.logits, h.weight) for h in graph.heads] == [("fc", 1.0), ("aux.fc", 0.3)]
+    assert graph.output.address == "softmax"
+
+
+def test_what_leads_to_an_answer_leaves_the_others_out():
+    graph = two_headed(auxiliary={"aux.softmax": 0.3})
+    needed = [node.address for node in graph.leading_to(("softmax",))]
+    assert needed == ["input", "conv", "flat", "fc", "softmax"]
+
+
+def test_an_auxiliary_answer_that_is_not_declared_is_refused():
+    with pytest.raises(BadAddress, match=r"net\.aux\.softmax: nothing uses what leaves it"):
+        two_headed()
+
+
+def test_an_auxiliary_answer_must_be_a_softmax():
+    with pytest.raises(BadAddress, match=r"net\.aux\.fc: an auxiliary answer is a Softmax"):
+        two_headed(auxiliary={"aux.fc": 0.3})
+
+
+def test_what_is_frozen_is_counted_as_kept():
+    net = Builder("net", (3, 4, 4))
+    x = net.chain(net.input, ("base.conv", Conv(2, 3)), ("base.relu", Relu()))
+    net.freeze("base")
+    net.chain(x, ("flat", Flatten()), ("fc", Dense(5)), ("softmax", Softmax()))
+    graph = net.graph()
+    assert (graph["base.conv"].parameters, graph["base.conv"].buffers) == (0, 2 * (27 + 1))
+    assert graph.parameters == (2 * 2 * 2 + 1) * 5
+    assert [node.address for node in graph if node.frozen] == ["base.conv", "base.relu"]
+
+
+def test_freezing_what_is_not_there_is_refused():
+    net = Builder("net", (3, 4, 4))
+    net("conv", Conv(2, 3), net.input)
+    with pytest.raises(
+        UnknownName, match=r"unknown node or scope of net 'com'; known: input, conv"
+    ):
+        net.freeze("com")

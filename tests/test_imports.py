@@ -52,9 +52,9 @@ OUTERMOST = ("__main__", "cli", "plugin")
 """May import anything, and nothing imports them, but for `__main__`, which is `cli`."""
 
 ENTRANCES = {
-    "torch": ("frameworks.pytorch",),
-    "keras": ("frameworks.keras",),
-    "tensorflow": ("frameworks.keras",),
+    "torch": ("frameworks.pytorch", "frameworks.pytorch_layers"),
+    "keras": ("frameworks.keras", "frameworks.keras_layers"),
+    "tensorflow": ("frameworks.keras", "frameworks.keras_layers"),
     "matplotlib": ("plots",),
     "pynvml": ("machine",),
     "pytest": ("plugin",),

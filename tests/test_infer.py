@@ -13,7 +13,9 @@ from convbench import infer, ops
 from convbench.errors import ShapeMismatch
 from convbench.ops import (
     Add,
+    AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Dense,
     Dropout,
@@ -22,14 +24,20 @@ from convbench.ops import (
     Input,
     Lrn,
     MaxPool,
+    Multiply,
+    Pad,
     PadChannels,
     Rbf,
     Relu,
+    Relu6,
+    Scale,
     ScaledTanh,
     Sigmoid,
+    Silu,
     Softmax,
     Subsample,
     TableConv,
+    Upsample,
 )
 from tests.builders import alike
 
@@ -53,13 +61,21 @@ LAYERS = [  # layer, input, output, weight, other parameters, buffers, MACs, con
     (Rbf(CODES), VECTOR, (3,), None, 0, 60, 0, 60),
     (MaxPool(3, stride=2), IMAGE, (6, 4, 5), None, 0, 0, 0, 0),
     (MaxPool(3, stride=2, padding=(0, 0, 0, 1)), IMAGE, (6, 4, 6), None, 0, 0, 0, 0),
+    (AvgPool(3, stride=2, count_padding=False), IMAGE, (6, 4, 5), None, 0, 0, 0, 0),
+    (AvgPool(3, stride=1, padding=1, count_padding=True), IMAGE, IMAGE, None, 0, 0, 0, 0),
     (Subsample((3, 2)), IMAGE, (6, 3, 6), (6,), 6, 0, 0, 7 * 6 * 18),
     (GlobalAvgPool(), IMAGE, (6, 1, 1), None, 0, 0, 0, 0),
     (BATCH_NORM, IMAGE, IMAGE, (6,), 6, 12, 0, 0),
     (BATCH_NORM, VECTOR, VECTOR, (20,), 20, 40, 0, 0),
+    (BatchNorm(eps=1e-3, decay=0.9, scale=False), IMAGE, IMAGE, None, 6, 12, 0, 0),
     (NORM, IMAGE, IMAGE, None, 0, 0, 0, 0),
     (Relu(), IMAGE, IMAGE, None, 0, 0, 0, 0),
     (Relu(), VECTOR, VECTOR, None, 0, 0, 0, 0),
+    (Relu6(), IMAGE, IMAGE, None, 0, 0, 0, 0),
+    (Silu(), IMAGE, IMAGE, None, 0, 0, 0, 0),
+    (Scale(0.3), IMAGE, IMAGE, None, 0, 0, 0, 0),
+    (Upsample(2), IMAGE, (6, 18, 24), None, 0, 0, 0, 0),
+    (Pad((-1, 1, 0, 2)), IMAGE, (6, 9, 14), None, 0, 0, 0, 0),
     (Sigmoid(), VECTOR, VECTOR, None, 0, 0, 0, 0),
     (ScaledTanh(amplitude=1.7159, slope=2 / 3), IMAGE, IMAGE, None, 0, 0, 0, 0),
     (Softmax(), VECTOR, VECTOR, None, 0, 0, 0, 0),
@@ -86,7 +102,35 @@ def test_one_layer(op, before, after, weight, others, buffers, macs, connections
 
 
 def test_every_layer_is_tried():
-    assert {type(row[0]) for row in LAYERS} == set(get_args(ops.Op)) - {Add}
+    assert {type(row[0]) for row in LAYERS} == set(get_args(ops.Op)) - {Add, Concat, Multiply}
+
+
+def test_joined_branches_have_the_channels_of_all():
+    inputs = (IMAGE, (4, 9, 12), (1, 9, 12))
+    assert infer.output_shape(Concat(), inputs, "net.x") == (11, 9, 12)
+    assert infer.tensors(Concat(), inputs) == NOTHING
+
+
+def test_a_gated_image_keeps_its_shape():
+    inputs = (IMAGE, (6, 1, 1))
+    assert infer.output_shape(Multiply(), inputs, "net.x") == IMAGE
+    assert infer.tensors(Multiply(), inputs) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [
+        (Concat(), (IMAGE,)),
+        (Concat(), (IMAGE, (6, 9, 11))),
+        (Concat(), (VECTOR, VECTOR)),
+        (Multiply(), (IMAGE, (5, 1, 1))),
+        (Multiply(), (IMAGE, IMAGE)),
+        (Multiply(), (IMAGE,)),
+    ],
+)
+def test_branches_that_do_not_fit_are_refused(op, inputs):
+    with pytest.raises(ShapeMismatch, match=r"net\.x: wants"):
+        infer.output_shape(op, inputs, "net.x")
 
 
 @pytest.mark.parametrize("inputs", [(IMAGE, IMAGE), (VECTOR, VECTOR, VECTOR)])

@@ -17,7 +17,7 @@ from convbench import infer
 from convbench.errors import TableError
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
-from convbench.ops import Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
+from convbench.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
 from convbench.reference import Erratum, Printed, ReferenceTable, Row, Value, show
 
 Status: TypeAlias = Literal["agrees", "differs", "erratum", "unstated"]
@@ -303,7 +303,7 @@ _OF_OUTPUT: dict[str, Callable[[Shape], int | Shape]] = {
 def _window(node: Node, quantity: str) -> Pair | None:
     op = node.op
     match op:
-        case Conv() | MaxPool():
+        case Conv() | MaxPool() | AvgPool():
             top, bottom, left, right = op.padding
             return {
                 "kernel": op.kernel,

@@ -7,12 +7,12 @@ Keras layer name and the report. Dots make scopes: `conv4_1.sum` lies in `conv4_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import prod
 from typing import Literal, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from convbench import infer
 from convbench.errors import BadAddress, UnknownName
@@ -49,6 +49,8 @@ class Node:
     tensors: tuple[infer.Tensor, ...]
     macs: int
     connections: int
+    frozen: bool = False
+    """Whether its arrays are kept as they are while the rest is trained."""
 
     @property
     def parameters(self) -> int:
@@ -66,12 +68,26 @@ class Node:
         return isinstance(self.op, Conv | TableConv | Dense | Subsample | Rbf)
 
 
+@frozen
+class Head:
+    """One answer of a network that enters its loss."""
+
+    output: str
+    """The node that answers."""
+    logits: str
+    """The node whose value enters the loss."""
+    weight: float
+    """The share of this answer's loss in the whole."""
+
+
 @frozen(slots=False)
 class Graph:
     """A whole network: nodes in an order in which they can be computed, the input first."""
 
     name: str
     nodes: tuple[Node, ...]
+    auxiliary: tuple[tuple[str, float], ...] = ()
+    """Addresses of auxiliary classifiers' answers, each with the weight of its loss."""
 
     @cached_property
     def by_address(self) -> dict[str, Node]:
@@ -98,10 +114,30 @@ class Graph:
         return self.nodes[-1]
 
     @property
-    def logits(self) -> Node:
-        """The node whose value enters the loss: what the final softmax or sigmoid is taken of."""
-        last = self.output
-        return last if isinstance(last.op, Rbf) else self[last.inputs[0]]
+    def outputs(self) -> tuple[str, ...]:
+        """Addresses of all answers, the network's own first, then the auxiliary ones."""
+        return (self.output.address, *(address for address, _ in self.auxiliary))
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What enters the loss: what each final softmax or sigmoid is taken of."""
+        weights = (1.0, *(weight for _, weight in self.auxiliary))
+        return tuple(
+            Head(address, self._logits(address), weight)
+            for address, weight in zip(self.outputs, weights, strict=True)
+        )
+
+    def _logits(self, output: str) -> str:
+        node = self[output]
+        return output if isinstance(node.op, Rbf) else node.inputs[0]
+
+    def leading_to(self, outputs: tuple[str, ...]) -> tuple[Node, ...]:
+        """The nodes that must be computed for `outputs`, in order."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            if node.address in needed:
+                needed |= set(node.inputs)
+        return tuple(node for node in self.nodes if node.address in needed)
 
     @property
     def loss(self) -> Loss:
@@ -214,8 +250,27 @@ class Builder:
         (kh, kw), (sh, sw) = pair(kernel), pair(stride)
         return (0, ceil(h, kh, sh), 0, ceil(w, kw, sw))
 
-    def graph(self) -> Graph:
-        """The finished network; raises BadAddress if it does not end in an output layer."""
+    def freeze(self, *scopes: str) -> None:
+        """Keeps the arrays of these nodes, or of all nodes in these scopes, as they are."""
+        for scope in scopes:
+            frozen_ = [a for a in self._nodes if a == scope or a.startswith(scope + ".")]
+            if not frozen_:
+                raise UnknownName(f"node or scope of {self.name}", scope, tuple(self._nodes))
+            for address in frozen_:
+                node = self._nodes[address]
+                kept = tuple(evolve(tensor, trainable=False) for tensor in node.tensors)
+                self._nodes[address] = evolve(node, tensors=kept, frozen=True)
+
+    def graph(self, auxiliary: Mapping[str, float] | None = None) -> Graph:
+        """The finished network; raises BadAddress if it does not end in an output layer.
+
+        `auxiliary` gives the addresses of auxiliary classifiers' answers with the weights of
+        their losses beside the network's own, whose weight is 1.
+        """
+        aside = tuple((auxiliary or {}).items())
+        for address, _ in aside:
+            if not isinstance(self._nodes[address].op, Softmax):
+                raise BadAddress(f"{self.name}.{address}", "an auxiliary answer is a Softmax")
         last = next(reversed(self._nodes.values()))
         if not isinstance(last.op, Softmax | Sigmoid | Rbf):
             raise BadAddress(
@@ -228,10 +283,11 @@ class Builder:
                 f"a final Sigmoid answers one yes-or-no question, not {prod(last.output)}",
             )
         used = {name for node in self._nodes.values() for name in node.inputs} | {last.address}
+        used |= {address for address, _ in aside}
         for address in self._nodes:
             if address not in used:
                 raise BadAddress(f"{self.name}.{address}", "nothing uses what leaves it")
-        return Graph(self.name, tuple(self._nodes.values()))
+        return Graph(self.name, tuple(self._nodes.values()), aside)
 
     def _check_address(self, address: str) -> None:
         at = f"{self.name}.{address}"

@@ -14,7 +14,9 @@ from attrs import frozen
 from convbench.errors import ShapeMismatch
 from convbench.ops import (
     Add,
+    AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Dense,
     Dropout,
@@ -23,19 +25,27 @@ from convbench.ops import (
     Input,
     Lrn,
     MaxPool,
+    Multiply,
     Op,
+    Pad,
     PadChannels,
     Padding,
     Pair,
     Rbf,
     Relu,
+    Relu6,
+    Scale,
     ScaledTanh,
     Shape,
     Sigmoid,
+    Silu,
     Softmax,
     Subsample,
     TableConv,
+    Upsample,
 )
+
+NONE: Padding = (0, 0, 0, 0)
 
 
 @frozen
@@ -79,18 +89,38 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
                     f"maps {sorted({m for maps in table for m in maps})}",
                     "does the table belong to this layer?",
                 )
-            return (len(table), *_windows((h, w), kernel, (1, 1), (0, 0, 0, 0), at))
-        case MaxPool(kernel=kernel, stride=stride, padding=padding):
+            return (len(table), *_windows((h, w), kernel, (1, 1), NONE, at))
+        case (
+            MaxPool(kernel=kernel, stride=stride, padding=padding)
+            | AvgPool(kernel=kernel, stride=stride, padding=padding)
+        ):
             c, h, w = _image(op, inputs, at)
             return (c, *_windows((h, w), kernel, stride, padding, at))
         case Subsample(kernel=kernel):
             c, h, w = _image(op, inputs, at)
-            return (c, *_windows((h, w), kernel, kernel, (0, 0, 0, 0), at))
+            return (c, *_windows((h, w), kernel, kernel, NONE, at))
         case GlobalAvgPool():
             return (_image(op, inputs, at)[0], 1, 1)
         case PadChannels(extra=extra):
             c, h, w = _image(op, inputs, at)
             return (c + extra, h, w)
+        case Pad(padding=(top, bottom, left, right)):
+            c, h, w = _image(op, inputs, at)
+            return (c, *_windows((h + top + bottom, w + left + right), (1, 1), (1, 1), NONE, at))
+        case Upsample(factor=factor):
+            c, h, w = _image(op, inputs, at)
+            return (c, factor * h, factor * w)
+        case Concat():
+            return _joined(inputs, at)
+        case Multiply():
+            if len(inputs) != 2 or inputs[1] != (inputs[0][0], 1, 1):
+                raise ShapeMismatch(
+                    at,
+                    "an image (C, H, W) and factors (C, 1, 1)",
+                    " and ".join(map(str, inputs)),
+                    "is the gate as wide as the image?",
+                )
+            return inputs[0]
         case Dense(features=features):
             _vector(op, inputs, at)
             return (features,)
@@ -119,7 +149,9 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
                     "does the shortcut miss a stride or a projection?",
                 )
             return inputs[0]
-        case BatchNorm() | Relu() | Sigmoid() | ScaledTanh() | Dropout():
+        case (BatchNorm() | Relu() | Relu6() | Silu() | Sigmoid() | ScaledTanh()) | (
+            Dropout() | Scale()
+        ):
             return _only(op, inputs, at)
         case _:
             assert_never(op)
@@ -143,18 +175,20 @@ def tensors(op: Op, inputs: tuple[Shape, ...]) -> tuple[Tensor, ...]:
         case Subsample():
             c = inputs[0][0]
             return (Tensor("weight", (c,), True), Tensor("bias", (c,), True))
-        case BatchNorm():
+        case BatchNorm(scale=scale):
             c = inputs[0][0]
             return (
-                Tensor("weight", (c,), True),
+                *((Tensor("weight", (c,), True),) if scale else ()),
                 Tensor("bias", (c,), True),
                 Tensor("running_mean", (c,), False),
                 Tensor("running_var", (c,), False),
             )
         case Rbf(codes=codes):
             return (Tensor("weight", (len(codes), len(codes[0])), False),)
-        case (Input() | MaxPool() | GlobalAvgPool() | Lrn() | Relu() | Sigmoid() | ScaledTanh()) | (
-            Softmax() | Dropout() | Flatten() | Add() | PadChannels()
+        case (
+            (Input() | MaxPool() | AvgPool() | GlobalAvgPool() | Lrn() | Relu() | Relu6() | Silu())
+            | (Sigmoid() | ScaledTanh() | Softmax() | Dropout() | Flatten() | Add() | Multiply())
+            | (Concat() | Scale() | Upsample() | Pad() | PadChannels())
         ):
             return ()
         case _:
@@ -200,6 +234,17 @@ def _windows(size: Pair, kernel: Pair, stride: Pair, padding: Padding, at: str) 
         )
     h, w = ((n - k) // s + 1 for n, k, s in zip(padded, kernel, stride, strict=True))
     return h, w
+
+
+def _joined(inputs: tuple[Shape, ...], at: str) -> Shape:
+    if len(inputs) < 2 or len({shape[1:] for shape in inputs}) != 1 or len(inputs[0]) != 3:
+        raise ShapeMismatch(
+            at,
+            "two or more images of one size",
+            " and ".join(map(str, inputs)),
+            "do all branches have the same stride and padding?",
+        )
+    return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
 
 def _only(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:

@@ -150,6 +150,18 @@ class MaxPool:
 
 
 @frozen
+class AvgPool:
+    """Mean over windows; `count_padding` says whether zeros of the padding count as values."""
+
+    kernel: Pair = field(converter=pair, validator=_positive)
+    stride: Pair = field(converter=pair, validator=_positive, kw_only=True)
+    padding: Padding = field(
+        default=(0, 0, 0, 0), converter=sides, validator=_not_negative, kw_only=True
+    )
+    count_padding: bool = field(kw_only=True)
+
+
+@frozen
 class Subsample:
     """Sum over windows times a trainable coefficient per map plus a trainable bias.
 
@@ -166,11 +178,13 @@ class GlobalAvgPool:
 
 @frozen
 class BatchNorm:
-    """Batch normalization over all positions of a channel, with trainable scale and shift."""
+    """Batch normalization over all positions of a channel, with trainable shift and scale."""
 
     eps: float = field(kw_only=True)
     decay: float = field(kw_only=True, validator=_fraction)
     """Share of the old running statistics that is kept; PyTorch's momentum is 1 - decay."""
+    scale: bool = field(default=True, kw_only=True)
+    """Whether there is a trainable scale beside the shift (some releases leave it out)."""
 
 
 @frozen
@@ -190,6 +204,16 @@ class Lrn:
 @frozen
 class Relu:
     """`max(0, x)`."""
+
+
+@frozen
+class Relu6:
+    """`min(max(0, x), 6)`."""
+
+
+@frozen
+class Silu:
+    """`x * sigmoid(x)`, also called Swish."""
 
 
 @frozen
@@ -228,6 +252,37 @@ class Add:
 
 
 @frozen
+class Multiply:
+    """Product of an image and one factor per channel, `(C, 1, 1)`: squeeze and excitation."""
+
+
+@frozen
+class Concat:
+    """Inputs of equal size joined along the channels, in the order given."""
+
+
+@frozen
+class Scale:
+    """Values times one fixed number (the residual scaling of Inception-ResNet)."""
+
+    factor: float
+
+
+@frozen
+class Upsample:
+    """Each pixel repeated `factor` times in both directions."""
+
+    factor: int = field(validator=_positive)
+
+
+@frozen
+class Pad:
+    """Zeros around the image; a negative number takes pixels away on that side."""
+
+    padding: Padding = field(converter=sides)
+
+
+@frozen
 class PadChannels:
     """Appends `extra` channels of zeros (ResNet's parameter-free shortcut, option A)."""
 
@@ -241,16 +296,24 @@ Op: TypeAlias = (
     | Dense
     | Rbf
     | MaxPool
+    | AvgPool
     | Subsample
     | GlobalAvgPool
     | BatchNorm
     | Lrn
     | Relu
+    | Relu6
+    | Silu
     | Sigmoid
     | ScaledTanh
     | Softmax
     | Dropout
     | Flatten
     | Add
+    | Multiply
+    | Concat
+    | Scale
+    | Upsample
+    | Pad
     | PadChannels
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from convbench.architectures.alexnet import alexnet, alexnet_bn, alexnet_single
+from convbench.architectures.inception import googlenet
 from convbench.architectures.lectures import cats_dogs_convnet, mnist_convnet
 from convbench.architectures.lenet import lenet5, lenet5_keras
+from convbench.architectures.mobilenet import mobilenet, mobilenet_v2
 from convbench.architectures.resnet import bottleneck_resnet, cifar_resnet, plain, resnet
 from convbench.architectures.vgg import vgg
+from convbench.architectures.xception import xception
 from convbench.architectures.zfnet import zfnet
 from convbench.errors import UnknownName
 from convbench.graph import Graph
@@ -26,6 +29,8 @@ ARCHITECTURES: dict[str, Callable[[str], Graph]] = {
     "vgg16c": vgg,
     "vgg16": vgg,
     "vgg19": vgg,
+    "googlenet": googlenet,
+    "googlenet_aux": googlenet,
     "plain18": plain,
     "plain34": plain,
     "resnet18": resnet,
@@ -38,6 +43,12 @@ ARCHITECTURES: dict[str, Callable[[str], Graph]] = {
     "resnet44_cifar": cifar_resnet,
     "resnet56_cifar": cifar_resnet,
     "resnet110_cifar": cifar_resnet,
+    "xception": xception,
+    "mobilenet": mobilenet,
+    "mobilenet_075": mobilenet,
+    "mobilenet_050": mobilenet,
+    "mobilenet_025": mobilenet,
+    "mobilenet_v2": mobilenet_v2,
     "mnist_convnet": mnist_convnet,
     "cats_dogs_convnet": cats_dogs_convnet,
 }

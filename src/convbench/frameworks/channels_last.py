@@ -36,6 +36,8 @@ def shape_first(shape: Shape) -> Shape:
 def canonical_shape(node: Node, shape: Shape) -> Shape:
     """Shape in PyTorch's layout of an array that has `shape` in the channels-last one."""
     match node.op:
+        case Conv() as op if len(shape) == 4 and _depthwise(op, shape):
+            return (shape[2] * shape[3], 1, shape[0], shape[1])
         case Conv() if len(shape) == 4:
             return (shape[3], shape[2], shape[0], shape[1])
         case Dense() if len(shape) == 2:
@@ -47,6 +49,9 @@ def canonical_shape(node: Node, shape: Shape) -> Shape:
 def from_canonical(node: Node, values: Array, image: Shape | None) -> Array:
     """Values in the channels-last layout: kernels transposed, images row, column, channel."""
     if isinstance(node.op, Conv) and values.ndim == 4:
+        if node.op.groups > 1 and values.shape[1] == 1:
+            each = values.reshape(node.op.groups, -1, *values.shape[2:])
+            return each.transpose(2, 3, 0, 1)
         return values.transpose(2, 3, 1, 0)
     if image and _reads_image(node, values):
         lead = values.shape[:-1]
@@ -57,12 +62,22 @@ def from_canonical(node: Node, values: Array, image: Shape | None) -> Array:
 def to_canonical(node: Node, values: Array, image: Shape | None) -> Array:
     """The inverse of `from_canonical`."""
     if isinstance(node.op, Conv) and values.ndim == 4:
+        if _depthwise(node.op, values.shape):
+            return values.transpose(2, 3, 0, 1).reshape(-1, 1, *values.shape[:2])
         return values.transpose(3, 2, 0, 1)
     values = values.T if isinstance(node.op, Dense) else values
     if image and _reads_image(node, values):
         (c, h, w), lead = image, values.shape[:-1]
         values = np.moveaxis(values.reshape(*lead, h, w, c), -1, -3).reshape(*lead, -1)
     return values
+
+
+def _depthwise(op: Conv, shape: Shape) -> bool:
+    """Whether a kernel `(h, w, inputs, outputs)` belongs to a layer of its own kind in Keras.
+
+    A depthwise kernel is `(h, w, inputs, outputs of each)`.
+    """
+    return op.groups > 1 and shape[3] != op.channels
 
 
 def _reads_image(node: Node, values: Array) -> bool:

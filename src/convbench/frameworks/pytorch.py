@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, assert_never
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -11,198 +11,13 @@ from torch import Tensor, fx, nn
 
 from convbench.errors import Unsupported
 from convbench.frameworks import Array, DeviceMemory, Pass
-from convbench.graph import Graph, Loss, Node
+from convbench.frameworks.pytorch_layers import TableConv2d, module_for
+from convbench.graph import Graph, Loss
 from convbench.observation import Observation, ObservedNode, ObservedTensor
-from convbench.ops import (
-    Add,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Input,
-    Lrn,
-    MaxPool,
-    PadChannels,
-    Padding,
-    Rbf,
-    Relu,
-    ScaledTanh,
-    Sigmoid,
-    Softmax,
-    Subsample,
-    TableConv,
-)
+from convbench.ops import BatchNorm, Input
 
 LEARNING_RATE = 1e-3
 MOMENTUM = 0.9
-
-
-class _PaddedConv2d(nn.Conv2d):
-    """A convolution whose padding differs from side to side."""
-
-    def __init__(self, sides: Padding, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        top, bottom, left, right = sides
-        self.sides = (left, right, top, bottom)
-
-    def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, self.sides)
-        return super().forward(padded)
-
-
-class _PaddedMaxPool2d(nn.MaxPool2d):
-    """A pooling whose padding differs from side to side; padding never wins."""
-
-    def __init__(self, sides: Padding, *args: Any) -> None:
-        super().__init__(*args)
-        top, bottom, left, right = sides
-        self.sides = (left, right, top, bottom)
-
-    def forward(self, x: Tensor) -> Tensor:
-        padded: Tensor = super().forward(F.pad(x, self.sides, value=-torch.inf))
-        return padded
-
-
-class _TableConv2d(nn.Module):
-    """LeNet-5's C3: only the connections of the table have weights."""
-
-    index: Tensor
-
-    def __init__(self, op: TableConv, channels: int) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = op.kernel, (1, 1)
-        self.shape = (len(op.table) * channels, *op.kernel)
-        self.flat = [out * channels + c for out, maps in enumerate(op.table) for c in maps]
-        self.weight = nn.Parameter(torch.empty(len(self.flat), *op.kernel))
-        self.bias = nn.Parameter(torch.empty(len(op.table)))
-        self.register_buffer("index", torch.tensor(self.flat), persistent=False)
-
-    def fill_index(self) -> None:
-        """Where each weight lies in the dense kernel; to be called when there is memory."""
-        self.index.copy_(torch.tensor(self.flat))
-
-    def forward(self, x: Tensor) -> Tensor:
-        dense = self.weight.new_zeros(self.shape).index_copy(0, self.index, self.weight)
-        kernel = dense.reshape(self.bias.numel(), -1, *self.kernel_size)
-        return F.conv2d(x, kernel, self.bias)
-
-
-class _Subsample(nn.Module):
-    """LeNet-5's S2 and S4: the sum of a window times a coefficient plus a bias, per map."""
-
-    def __init__(self, op: Subsample, channels: int) -> None:
-        super().__init__()
-        self.kernel_size = self.stride = op.kernel
-        self.weight = nn.Parameter(torch.empty(channels))
-        self.bias = nn.Parameter(torch.empty(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        sums = F.avg_pool2d(x, self.kernel_size, divisor_override=1)
-        return sums * self.weight[:, None, None] + self.bias[:, None, None]
-
-
-class _Rbf(nn.Module):
-    """Squared distances to fixed codes."""
-
-    weight: Tensor
-
-    def __init__(self, op: Rbf) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.empty(len(op.codes), len(op.codes[0])))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x[:, None, :] - self.weight).square().sum(-1)
-
-
-class _ScaledTanh(nn.Module):
-    def __init__(self, op: ScaledTanh) -> None:
-        super().__init__()
-        self.amplitude, self.slope = op.amplitude, op.slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.amplitude * torch.tanh(self.slope * x)
-
-
-class _Add(nn.Module):
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        return sum(others, start=first)
-
-
-class _PadChannels(nn.Module):
-    def __init__(self, extra: int) -> None:
-        super().__init__()
-        self.extra = extra
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, (0, 0, 0, 0, 0, self.extra))
-
-
-def _module(node: Node, graph: Graph) -> nn.Module:
-    channels = graph[node.inputs[0]].output[0] if node.inputs else 0
-    match node.op:
-        case Input():
-            return nn.Identity()
-        case Conv() as op:
-            return _conv(op, channels)
-        case TableConv() as op:
-            return _TableConv2d(op, channels)
-        case Dense(features=features, bias=bias):
-            return nn.Linear(channels, features, bias=bias)
-        case Rbf() as op:
-            return _Rbf(op)
-        case MaxPool() as op:
-            return _max_pool(op, node, graph)
-        case Subsample() as op:
-            return _Subsample(op, channels)
-        case GlobalAvgPool():
-            return nn.AdaptiveAvgPool2d(1)
-        case BatchNorm(eps=eps, decay=decay):
-            kind = nn.BatchNorm2d if len(node.output) == 3 else nn.BatchNorm1d
-            return kind(channels, eps=eps, momentum=1 - decay)
-        case Lrn(size=size, k=k, alpha=alpha, beta=beta):
-            # PyTorch divides alpha by the number of channels in the sum, the papers do not.
-            return nn.LocalResponseNorm(size, alpha * size, beta, k)
-        case Relu():
-            return nn.ReLU()
-        case Sigmoid():
-            return nn.Sigmoid()
-        case ScaledTanh() as op:
-            return _ScaledTanh(op)
-        case Softmax():
-            return nn.Softmax(dim=1)
-        case Dropout(rate=rate):
-            return nn.Dropout(rate)
-        case Flatten():
-            return nn.Flatten()
-        case Add():
-            return _Add()
-        case PadChannels(extra=extra):
-            return _PadChannels(extra)
-        case _:
-            assert_never(node.op)
-
-
-def _conv(op: Conv, channels: int) -> nn.Module:
-    top, bottom, left, right = op.padding
-    described: dict[str, Any] = {"stride": op.stride, "groups": op.groups, "bias": op.bias}
-    if (top, left) == (bottom, right):
-        return nn.Conv2d(channels, op.channels, op.kernel, padding=(top, left), **described)
-    return _PaddedConv2d(op.padding, channels, op.channels, op.kernel, **described)
-
-
-def _max_pool(op: MaxPool, node: Node, graph: Graph) -> nn.Module:
-    top, bottom, left, right = op.padding
-    if (top, left) == (bottom, right):
-        return nn.MaxPool2d(op.kernel, op.stride, (top, left))
-    _, h, w = graph[node.inputs[0]].output
-    as_ceil = nn.MaxPool2d(op.kernel, op.stride, (top, left), ceil_mode=True)
-    # ceil_mode is how people write it, where it means the same windows.
-    meta = torch.empty(1, 1, h, w, device="meta")
-    if tuple(as_ceil(meta).shape[2:]) == node.output[1:] and top < bottom and left < right:
-        return as_ceil
-    return _PaddedMaxPool2d(op.padding, op.kernel, op.stride)
 
 
 class _Distance(nn.Module):
@@ -224,25 +39,27 @@ _LOSSES: dict[Loss, Callable[[], nn.Module]] = {
 }
 
 
+_Loss: TypeAlias = Callable[[Any, Tensor], Any]
+
+
 class Network(fx.GraphModule):
     """A compiled network that knows the description it came from."""
 
     description: Graph
 
 
-def _trace(graph: Graph, output: str) -> fx.Graph:
-    """The part of the network that leads to `output`, as calls of its named modules."""
+def _trace(graph: Graph, outputs: tuple[str, ...]) -> fx.Graph:
+    """The part of the network that leads to `outputs`, as calls of its named modules."""
     traced = fx.Graph()
     values: dict[str, fx.Node] = {}
-    for node in graph:
+    for node in graph.leading_to(outputs):
         if isinstance(node.op, Input):
             values[node.address] = traced.placeholder(node.address)
         else:
             inputs = tuple(values[name] for name in node.inputs)
             values[node.address] = traced.call_module(node.address, inputs)
-        if node.address == output:
-            break
-    traced.output(values[output])
+    found = tuple(values[output] for output in outputs)
+    traced.output(found if len(found) > 1 else found[0])
     return traced
 
 
@@ -269,16 +86,21 @@ class PyTorch:
 
     def build(self, graph: Graph, *, allocate: bool) -> Network:
         with torch.device("meta"):
-            modules = {n.address: _module(n, graph) for n in graph if not isinstance(n.op, Input)}
-            network = Network(modules, _trace(graph, graph.output.address), graph.name)
+            modules = {
+                n.address: module_for(n, graph) for n in graph if not isinstance(n.op, Input)
+            }
+            network = Network(modules, _trace(graph, graph.outputs), graph.name)
         network.description = graph
         if allocate:
             network.to_empty(device=self._device)
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                     module.reset_running_stats()
-                elif isinstance(module, _TableConv2d):
+                elif isinstance(module, TableConv2d):
                     module.fill_index()
+        for node in graph:
+            if node.frozen and node.tensors:
+                network.get_submodule(node.address).requires_grad_(requires_grad=False)
         return network.eval()
 
     def observe(self, model: Network) -> Observation:
@@ -332,17 +154,15 @@ class PyTorch:
     def run(self, model: Network, images: Array) -> Array:
         model.eval()
         with torch.inference_mode():
-            answer: Tensor = model(torch.from_numpy(images).to(self._device))
+            answer: Tensor = _inference(model)(torch.from_numpy(images).to(self._device))
         return answer.cpu().numpy()
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x = torch.from_numpy(images).to(self._device)
         y = torch.from_numpy(labels).to(self._device)
         if pass_ == "forward":
-            return self._forward(model.eval(), x)
-        graph = model.description
-        trained = fx.GraphModule(model, _trace(graph, graph.logits.address)).train()
-        return self._training(trained, _LOSSES[graph.loss](), x, y, pass_ == "train_step")
+            return self._forward(_inference(model.eval()), x)
+        return self._training(_training(model), _criterion(model), x, y, pass_ == "train_step")
 
     def _forward(self, model: nn.Module, x: Tensor) -> Callable[[], None]:
         def step() -> None:
@@ -353,9 +173,11 @@ class PyTorch:
         return step
 
     def _training(
-        self, model: nn.Module, loss: nn.Module, x: Tensor, y: Tensor, update: bool
+        self, model: nn.Module, loss: _Loss, x: Tensor, y: Tensor, update: bool
     ) -> Callable[[], None]:
-        optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+        optimizer = torch.optim.SGD(
+            [p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, momentum=MOMENTUM
+        )
 
         def step() -> None:
             optimizer.zero_grad()
@@ -379,6 +201,40 @@ class PyTorch:
 def framework() -> PyTorch:
     """PyTorch in this process."""
     return PyTorch()
+
+
+def _inference(model: Network) -> fx.GraphModule:
+    """The network without what only training needs."""
+    graph = model.description
+    if len(graph.outputs) == 1:
+        return model
+    return fx.GraphModule(model, _trace(graph, (graph.output.address,))).eval()
+
+
+def _training(model: Network) -> fx.GraphModule:
+    """The network up to what enters the loss, in training mode but for what is frozen."""
+    graph = model.description
+    trained = fx.GraphModule(model, _trace(graph, tuple(head.logits for head in graph.heads)))
+    trained.train()
+    for node in graph:
+        if node.frozen and isinstance(node.op, BatchNorm):
+            model.get_submodule(node.address).eval()
+    return trained
+
+
+def _criterion(model: Network) -> _Loss:
+    """The loss of all heads, each with its weight."""
+    graph = model.description
+    one = _LOSSES[graph.loss]()
+    weights = [head.weight for head in graph.heads]
+    if len(weights) == 1:
+        return one
+
+    def total(outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        losses = (w * one(output, labels) for w, output in zip(weights, outputs, strict=True))
+        return torch.stack(tuple(losses)).sum()
+
+    return total
 
 
 def _arrays(model: Network) -> list[tuple[str, Tensor]]:

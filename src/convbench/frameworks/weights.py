@@ -15,7 +15,21 @@ from typing import Any
 import numpy as np
 
 from convbench.graph import Graph, Node
-from convbench.ops import Add, BatchNorm, Conv, Dense, Rbf, Relu, Subsample, TableConv
+from convbench.ops import (
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dense,
+    Multiply,
+    Rbf,
+    Relu,
+    Relu6,
+    Scale,
+    Silu,
+    Subsample,
+    TableConv,
+)
 
 _BLOCK = 1 << 20
 
@@ -81,10 +95,18 @@ def _second_moments(graph: Graph) -> dict[str, float]:
         match node.op:
             case Conv() | TableConv() | Dense():
                 power[node.address] = 2.0
-            case Relu():
+            case Relu() | Relu6() | Silu():
                 power[node.address] = before[0] / 2
             case Add():
                 power[node.address] = sum(before)
+            case Concat():
+                widths = [graph[name].output[0] for name in node.inputs]
+                total = sum(w * p for w, p in zip(widths, before, strict=True))
+                power[node.address] = total / sum(widths)
+            case Scale(factor=factor):
+                power[node.address] = before[0] * factor**2
+            case Multiply():
+                power[node.address] = before[0] / 4  # by a sigmoid, near a half
             case _ if not before or isinstance(node.op, BatchNorm):
                 power[node.address] = 1.0
             case _:
