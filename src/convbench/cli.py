@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument(
         "--framework", metavar="NAMES", help="pytorch, keras, none (default: what is installed)"
     )
+    errata = formatted("errata", "where the sources are wrong, and why", errata_)
+    errata.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
@@ -150,6 +152,40 @@ def check_(options: argparse.Namespace) -> int:
     if failures:
         return BROKEN
     return OK if all(report.proven for report in found) else DIFFERS
+
+
+def errata_(options: argparse.Namespace) -> int:
+    """Prints every erratum: where, what is printed, what is right, and why."""
+    folder = tables_folder()
+    titles = {key: source.title for key, source in read_sources(folder).items()}
+    rows = []
+    for name in architectures.select(options.names or ["all"]):
+        report = check(architectures.architecture(name), read_table(name, folder))
+        rows += [
+            {
+                "name": name,
+                "at": finding.at,
+                "quantity": finding.quantity,
+                "source": titles[finding.source or ""],
+                "printed": finding.printed or "",
+                "exact": finding.computed or "",
+                "why": finding.note or "",
+            }
+            for finding in report.findings
+            if finding.status == "erratum"
+        ]
+    rows = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
+    if options.format == "json":
+        _json(rows)
+    elif options.format == "markdown":
+        print(table(rows, options.format))
+    else:
+        for row in rows:
+            print(
+                f"{row['name']}: {row['at']}: {row['quantity']}: “{row['source']}” prints "
+                f"{row['printed']}, exact is {row['exact']}. {row['why']}\n"
+            )
+    return OK
 
 
 def report_(options: argparse.Namespace) -> int:

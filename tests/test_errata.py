@@ -1,0 +1,48 @@
+"""`convbench errata`: every erratum of every table, once, with its reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from convbench import cli
+from convbench.architectures import ARCHITECTURES
+from convbench.reference import read_table, tables_folder
+
+
+def said(capsys, *words):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["errata", *words])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_every_erratum_of_every_table_is_listed_once(capsys):
+    rows = json.loads(said(capsys, "--format", "json"))
+    listed = {(row["name"], row["at"], row["quantity"], row["printed"]) for row in rows}
+    assert len(rows) == len(listed)
+    for name in ARCHITECTURES:
+        for erratum in read_table(name, tables_folder()).errata:
+            whys = {row["why"] for row in rows if row["name"] == name}
+            assert erratum.why in whys
+
+
+def test_an_erratum_says_what_is_printed_and_what_is_right(capsys):
+    (row,) = json.loads(said(capsys, "lenet5", "--format", "json"))
+    assert row["at"] == "output"
+    assert row["source"] == "CNN Architectures"
+    assert (row["quantity"], row["printed"], row["exact"]) == ("parameters", "840", "0")
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_errata_as_text_have_their_reason(capsys, form):
+    text = said(capsys, "vgg16", "--format", form)
+    assert "15.3 billion" in text
+    assert "15,470,264,320" in text
+    assert "convolutions alone" in text
+
+
+def test_a_network_without_errata_has_none(capsys):
+    assert json.loads(said(capsys, "resnet50", "--format", "json")) == []
+    assert said(capsys, "resnet50").strip() == ""
