@@ -48,14 +48,14 @@ def no_xdist(monkeypatch: pytest.MonkeyPatch) -> None:
 def output(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What a process prints until it ends, which must be soon."""
     try:
-        return process.communicate(timeout=20)
+        return process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
 
 
 def wait_for(file: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not file.exists():
         assert time.monotonic() < until, f"{file} never came"
         time.sleep(0.01)

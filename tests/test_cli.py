@@ -48,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 def command(*words: object, **how: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     line = [sys.executable, "-m", "convbench", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, **how)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, **how)
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
     line = [sys.executable, "-m", "convbench", *words]
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=120)
     os.close(writing)
     assert done.returncode != cli.OK
     assert done.stderr == b""
@@ -305,7 +305,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
 def test_a_full_disk_is_told():
     with Path("/dev/full").open("w", encoding="ascii") as full:
         line = [sys.executable, "-m", "convbench", "list"]
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=120)
     assert done.returncode == cli.BROKEN
     assert done.stderr == b"convbench: output: No space left on device\n"
 

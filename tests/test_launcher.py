@@ -33,7 +33,7 @@ TASK = Task(
     threads=1,
 )
 PREPARE = messages.Prepare(TASK, TABLES, warmup_s=0.0)
-PATIENT_S, HASTY_S = 60.0, 0.4
+PATIENT_S, HASTY_S = 120.0, 0.4
 
 Fault = Callable[[str], None]
 
@@ -52,7 +52,7 @@ def serves(launcher: Launcher) -> bool:
 
 def gone(pid: int) -> bool:
     """Whether a process has ended, given a moment to do so."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:

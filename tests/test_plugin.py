@@ -218,4 +218,4 @@ def test_ctrl_c_keeps_the_results_so_far(pytester, fault, fault_file):
     assert [m.task.architecture for m in measurements(pytester.path / "reports")] == ["lenet5"]
     assert (run_folder(pytester.path / "reports") / "report.md").exists()
     assert len(workers) == 2
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not psutil.wait_procs(workers, timeout=60)[1]
