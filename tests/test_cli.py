@@ -280,7 +280,13 @@ def test_report_writes_the_report_its_plot_and_the_index(run, tmp_path):
 def test_report_of_a_folder_without_a_journal_is_refused(tmp_path):
     done = command("report", tmp_path)
     sentence = one_sentence(Done(done.returncode, done.stdout, done.stderr))
-    assert sentence.endswith("measurements.jsonl: No such file or directory")
+    assert sentence.endswith("it is not the folder of one run; name one with measurements.jsonl")
+
+
+def test_report_of_a_folder_of_runs_names_them(run, tmp_path):
+    (tmp_path / "a-run").mkdir()
+    (tmp_path / "a-run" / "measurements.jsonl").write_text("", encoding="utf-8")
+    assert one_sentence(run("report", tmp_path)).endswith("name one of its runs: a-run")
 
 
 @pytest.mark.parametrize("content", ["garbage\n", '{"schema": 99}\n', ""])

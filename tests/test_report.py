@@ -97,10 +97,10 @@ def test_structure_has_what_is_printed_what_is_exact_and_what_each_framework_has
     assert lenet["MACs printed"] == "300K (erratum)"
     assert (lenet["rows that agree"], lenet["errata"], lenet["verdict"]) == ("2", "1", "proven")
     assert vgg["printed"] == vgg["MACs printed"] == ABSENT
-    assert (vgg["pytorch"], vgg["keras"]) == ("1 differences", "138,357,544")
+    assert (vgg["pytorch"], vgg["keras"]) == ("1 difference", "138,357,544")
     assert vgg["verdict"] == "**not proven**"
     assert made.count("“Gradient-Based Learning” prints 300K; exact is 325,680. Old.") == 1
-    assert "`vgg16` in pytorch: conv1_1: output: computed 64x224x224, observed 64x222x222" in made
+    assert "vgg16 pytorch: conv1_1: output: computed 64x224x224, observed 64x222x222" in made
 
 
 def test_memory_that_nobody_could_tell_is_absent_and_never_nought(tables):

@@ -213,6 +213,7 @@ def test_a_measurement_has_everything_that_the_child_told(run):
         iterations=1,
         rounds_s=kept.rounds_s,
         memory=Memory(host_bytes=7),
+        budget_s=this.seconds,
         load_before=0.5,
         load_after=0.5,
     )
@@ -267,12 +268,14 @@ def test_what_differs_is_kept_with_the_refusal(run):
     assert on_disk(this)[1] == WRONG
 
 
-def test_a_framework_that_is_missing_is_no_measurement(run):
+def test_a_framework_that_does_not_import_is_kept_as_a_failure(run):
     missing = FrameworkMissing("fakes", "not installed", "run pip")
     this = run(FakeLauncher(script={messages.Start: missing}))
     with pytest.raises(FrameworkMissing):
         timed(this, WorkerClock())
-    assert not any(isinstance(entry, Measurement) for entry in this.entries)
+    (kept,) = (entry for entry in this.entries if isinstance(entry, Measurement))
+    assert kept.outcome == "failed"
+    assert "not installed; run pip" in kept.reason
 
 
 def test_nothing_is_kept_where_nothing_is_asked_to_be_kept(run):

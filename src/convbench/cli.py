@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from convbench import __version__, architectures, frameworks
 from convbench.check import CheckReport, Finding, check
-from convbench.errors import ConvbenchError, UnknownName, WorkerFailed
+from convbench.errors import ConvbenchError, UnknownName, Unsupported, WorkerFailed
 from convbench.launcher import Launcher
 from convbench.record import as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
@@ -192,6 +192,15 @@ def report_(options: argparse.Namespace) -> int:
     """Writes `report.md`, its plot and the index again."""
     from convbench import report  # noqa: PLC0415  (plots take a second to import)
 
+    if not (options.folder / "measurements.jsonl").exists():
+        runs = [path.parent.name for path in sorted(options.folder.glob("*/measurements.jsonl"))]
+        raise Unsupported(
+            str(options.folder),
+            "it is not the folder of one run",
+            f"name one of its runs: {', '.join(runs)}"
+            if runs
+            else "name one with measurements.jsonl",
+        )
     print(report.write(options.folder, tables_folder()))
     return OK
 

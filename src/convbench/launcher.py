@@ -51,6 +51,7 @@ class Launcher:
         self._said = 0
         self.forks = True
         self.abandoned = False
+        self._unusable: FrameworkMissing | None = None
 
     def __enter__(self) -> Launcher:
         return self
@@ -67,10 +68,12 @@ class Launcher:
         """A fresh child for a task; raises FrameworkMissing or WorkerFailed."""
         if self.abandoned:
             raise WorkerFailed(task, "starting", "the run has ended")
+        if self._unusable is not None:
+            raise self._unusable
         if self._process is None or self._process.poll() is not None:
             self._start()
         if self._errors is not None:
-            self._said = self._errors.seek(0, os.SEEK_END)
+            self._said = os.fstat(self._errors.fileno()).st_size
         self.send(messages.Start())
         child = Child(self, task)
         child.pid = child.expect(messages.Started, self.timeout_s, "starting").pid
@@ -122,8 +125,10 @@ class Launcher:
         """The last line that this task printed on standard error, if any."""
         if self._errors is None:
             return ""
-        self._errors.seek(self._said)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        # Workers write through the same open file: its offset must stay theirs.
+        size = os.fstat(self._errors.fileno()).st_size
+        text = os.pread(self._errors.fileno(), max(0, size - self._said), self._said)
+        lines = text.decode(errors="replace").strip().splitlines()
         return f"; its last words: {lines[-1].strip()[:200]}" if lines else ""
 
     def _start(self) -> None:
@@ -149,14 +154,15 @@ class Launcher:
             case messages.Ready(version=version, forks=forks):
                 self.version, self.forks = version, forks
             case messages.Unusable(why=why, remedy=remedy):
-                self.close()
-                raise FrameworkMissing(self.framework, why, remedy)
+                self._refuse(why, remedy)
             case _:
                 self._refuse(f"its process ended while importing{self.last_words()}")
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, remedy: str = "try to import it in Python") -> None:
+        """Gives the framework up, for good: another import would end as this one did."""
         self.close()
-        raise FrameworkMissing(self.framework, why, "try to import it in Python")
+        self._unusable = FrameworkMissing(self.framework, why, remedy)
+        raise self._unusable
 
 
 class Child:

@@ -273,7 +273,7 @@ def _mark_failed(benchmark: Any, failure: ConvbenchError) -> None:
     benchmark.has_error = True
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Ends the workers and writes the report, also after Ctrl-C."""
     state = session.config.stash.get(STATE, None)
@@ -288,7 +288,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if state.run.lost is None:
             report.write(state.run.journal.path.parent, state.run.tables)
     except (OSError, ConvbenchError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = getattr(error, "strerror", None) or error
         state.run.lost = f"the report cannot be written: {reason}"
     if state.run.lost is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -94,6 +94,8 @@ class Measurement:
     """Steps in one round; a round's value is the mean of them."""
     rounds_s: tuple[Second, ...] = ()
     memory: Memory = field(factory=Memory)
+    budget_s: Second | None = None
+    """Seconds that rounds were to be timed for."""
     load_before: float | None = None
     load_after: float | None = None
 

@@ -20,6 +20,11 @@ from convbench.stats import spread
 from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, rate, seconds, size
 
+BUSY = 1.5
+"""A load average of so many times the cores is more than the benchmark's own."""
+UNSTABLE = 0.1
+"""A relative spread of rounds above which a figure is called unstable."""
+
 PASS_TITLES = {  # in the order in which a report shows them
     "forward": "Forward (inference)",
     "backward": "Forward and backward",
@@ -69,7 +74,8 @@ def throughput(entries: Sequence[Entry]) -> str:
         own = [m for m in measurements if m.task.pass_ == pass_]
         parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
         parts.append(
-            "Images per second: the median of the rounds, ± half their interquartile range. "
+            "Images per second: the median of the rounds, ± half their interquartile range; a "
+            f"figure with more than {UNSTABLE:.0%} is marked unstable. "
             "First step: what tracing, compiling and first allocations add up to."
         )
         parts.append(table(_throughput_rows(own)))
@@ -121,12 +127,22 @@ def _environment(entries: Sequence[Entry]) -> str:
         ("batch", {str(m.task.batch) for m in measurements}),
         ("threads", {str(m.task.threads) for m in measurements}),
         ("dtype", {m.task.dtype for m in measurements}),
+        ("timed seconds a task", {f"{m.budget_s:g}" for m in measurements if m.budget_s}),
     ):
         if shared:
             rows.append((what, ", ".join(sorted(shared))))
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
-    return "## Environment\n\n" + table([{"": k, "value": v} for k, v in rows], left=("value",))
+    busy = ""
+    if loads and max(loads) > BUSY * environment.cores:
+        busy = (
+            f"\n\n**The machine was busy**: a load average of {max(loads):.2f} on "
+            f"{environment.cores} cores. What ran beside makes figures too low, and not for all "
+            "rows alike."
+        )
+    return (
+        "## Environment\n\n" + table([{"": k, "value": v} for k, v in rows], left=("value",)) + busy
+    )
 
 
 def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
@@ -169,11 +185,12 @@ def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
         for f in report.findings:
             if f.status == "erratum" and f.source is not None:
                 title = sources[f.source].title
-                place = f"`{report.name}` {f.at}, {f.quantity}"
-                text = f"- {place}: “{escaped(title)}” prints {f.printed}; exact is {f.computed}."
-                seen[f"{text} {escaped(f.note or '')}"] = None
+                text = f"{f.at}, {f.quantity}: “{title}” prints {f.printed}; exact is {f.computed}."
+                seen[f"- **{escaped(report.name)}** {escaped(f'{text} {f.note}')}"] = None
             elif f.status == "differs":
-                seen[f"- **`{report.name}` in {report.framework}: {escaped(str(f))}**"] = None
+                seen[f"- **not proven:** {escaped(f'{report.name} {report.framework}: {f}')}"] = (
+                    None
+                )
     return "### Errata and differences\n\n" + "\n".join(seen) if seen else ""
 
 
@@ -190,7 +207,11 @@ def _printed_totals(report: CheckReport, quantity: str) -> list[str]:
 def _observed_total(report: CheckReport | None) -> str:
     if report is None:
         return ABSENT
-    return count(report.parameters) if report.proven else f"{len(report.differs)} differences"
+    return (
+        count(report.parameters)
+        if report.proven
+        else f"{len(report.differs)} difference{'s' * (len(report.differs) > 1)}"
+    )
 
 
 def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]]:
@@ -212,7 +233,8 @@ def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]
 
 def _throughput(measurement: Measurement) -> str:
     steps = spread(measurement.rounds_s)
-    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}"
+    unstable = " (unstable)" if round(steps.relative, 3) > UNSTABLE else ""
+    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}{unstable}"
 
 
 def _ratio(own: dict[str, Measurement], first: str, second: str) -> str:
@@ -273,6 +295,8 @@ def _how(measurements: Sequence[Measurement]) -> str:
         "device": task.device,
         "threads": str(task.threads),
     }
+    if measurements[0].budget_s is not None:
+        options["seconds"] = f"{measurements[0].budget_s:g}"
     words = " ".join(f"--bench-{name} {value}" for name, value in options.items())
     return "\n\n".join(
         [
@@ -286,7 +310,8 @@ def _how(measurements: Sequence[Measurement]) -> str:
             "finished.\n"
             "- One process a row: the spread between processes is not known from this run.\n"
             "- Raw rounds are in `measurements.jsonl` beside this file.",
-            f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```",
+            f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```\n\nor, without a "
+            f"checkout, with\n\n```\nconvbench bench --benchmark-only {words}\n```",
         ]
     )
 

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from convbench import machine, messages
 from convbench.check import CheckReport
-from convbench.errors import WorkerFailed
+from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.launcher import Child, Launcher
 from convbench.record import Entry, Journal, Measurement, Task, condensed
 from convbench.units import Second
@@ -25,6 +25,8 @@ MAX_ROUNDS = 1000
 WARMUP: Second = 0.3
 ROUND: Second = 0.002
 """A round of a faster step holds several, so that the clock's own cost does not count."""
+CLOCK: Second = 1e-9
+"""No step is taken to be faster, whatever a coarse clock says."""
 BLOCK: Second = 0.25
 """Rounds are timed back to back for about so long between two messages."""
 
@@ -71,7 +73,7 @@ class Timing:
         self.clock.spent_s += self._taken[-1]
 
     def _block(self) -> list[Second]:
-        expected = median(self.measurement.warmup_s) * self.iterations
+        expected = max(median(self.measurement.warmup_s), CLOCK) * self.iterations
         left = self.rounds - len(self._taken)
         count = max(1, min(left, round(BLOCK / expected)))
         reply = self.child.ask(
@@ -135,14 +137,16 @@ class Run:
 
         Raises FrameworkMissing; WorkerFailed for what went wrong with this task alone.
         """
-        measurement = Measurement(task=task, outcome="failed", load_before=machine.load())
+        measurement = Measurement(
+            task=task, outcome="failed", budget_s=self.seconds, load_before=machine.load()
+        )
         launcher = self._launcher(task.framework)
         try:
             with launcher.open(task.label) as child:
                 timing = self._warm(child, task, clock, measurement, keep=keep)
                 yield timing
                 measurement = timing.finish()
-        except WorkerFailed as error:
+        except (WorkerFailed, FrameworkMissing) as error:
             refused = isinstance(error, TaskRefused)
             outcome = evolve(
                 measurement, outcome="refused" if refused else "failed", reason=str(error)
@@ -165,7 +169,7 @@ class Run:
         if isinstance(reply, messages.Refused):
             kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
             raise kind(task.label, stage, reply.why)
-        usual = median(reply.warmup_s)
+        usual = max(median(reply.warmup_s), CLOCK)
         iterations = max(1, ceil(ROUND / usual))
         rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, ceil(self.seconds / (usual * iterations))))
         warm = evolve(
@@ -200,7 +204,7 @@ class Run:
         try:
             self.journal.append(entry)
         except OSError as error:
-            self.lost = f"{self.journal.path} cannot be written: {error.strerror}"
+            self.lost = f"{self.journal.path} cannot be written: {error.strerror or error}"
 
     def _launcher(self, framework: str) -> Launcher:
         if framework not in self._launchers:

@@ -34,7 +34,7 @@ def table(
     return tabulate(
         frame.to_dict("list"),
         headers="keys",
-        tablefmt="github" if format_ == "markdown" else "simple",
+        tablefmt="pipe" if format_ == "markdown" else "simple",
         showindex=False,
         colalign=align,
         disable_numparse=True,

@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
@@ -122,6 +123,8 @@ def run_child(pipe: Pipe, framework: Framework) -> NoReturn:
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         Child(pipe, framework).serve()
         code = 0
+    except BaseException:  # its last line becomes the last words that the parent quotes
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)  # no exit handlers: they belong to the template

@@ -128,9 +128,10 @@ def load_framework(name: str) -> Framework:
         raise absent
     place = known(name)
     try:
-        module = importlib.import_module(place.module)
+        framework: Framework = importlib.import_module(place.module).framework()
+    except FrameworkMissing:
+        raise
     except Exception as error:  # a broken installation may raise anything at all
         why = f"importing {place.module} fails with {type(error).__name__}: {error}"
         raise FrameworkMissing(name, " ".join(why.split()), place.install) from error
-    framework: Framework = module.framework()
     return framework
