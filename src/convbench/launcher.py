@@ -51,7 +51,6 @@ class Launcher:
         self._said = 0
         self.forks = True
         self.abandoned = False
-        self._unusable: FrameworkMissing | None = None
 
     def __enter__(self) -> Launcher:
         return self
@@ -68,8 +67,6 @@ class Launcher:
         """A fresh child for a task; raises FrameworkMissing or WorkerFailed."""
         if self.abandoned:
             raise WorkerFailed(task, "starting", "the run has ended")
-        if self._unusable is not None:
-            raise self._unusable
         if self._process is None or self._process.poll() is not None:
             self._start()
         if self._errors is not None:
@@ -159,10 +156,8 @@ class Launcher:
                 self._refuse(f"its process ended while importing{self.last_words()}")
 
     def _refuse(self, why: str, remedy: str = "try to import it in Python") -> None:
-        """Gives the framework up, for good: another import would end as this one did."""
         self.close()
-        self._unusable = FrameworkMissing(self.framework, why, remedy)
-        raise self._unusable
+        raise FrameworkMissing(self.framework, why, remedy)
 
 
 class Child:

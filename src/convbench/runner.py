@@ -114,6 +114,7 @@ class Run:
     lost: str | None = None
     """Why entries are not on disk, once the journal could not be written."""
     _launchers: dict[str, Launcher] = field(factory=dict)
+    _unusable: dict[str, FrameworkMissing] = field(factory=dict)
 
     def close(self) -> None:
         """Ends every process of this run."""
@@ -126,7 +127,7 @@ class Run:
 
         Raises FrameworkMissing, WorkerFailed.
         """
-        with self._launcher(framework).open(f"{architecture} {framework} structure") as child:
+        with self._open(framework, f"{architecture} {framework} structure") as child:
             report = ask_check(child, architecture, self.tables)
         self.keep(condensed(report))
         return report
@@ -140,9 +141,8 @@ class Run:
         measurement = Measurement(
             task=task, outcome="failed", budget_s=self.seconds, load_before=machine.load()
         )
-        launcher = self._launcher(task.framework)
         try:
-            with launcher.open(task.label) as child:
+            with self._open(task.framework, task.label) as child:
                 timing = self._warm(child, task, clock, measurement, keep=keep)
                 yield timing
                 measurement = timing.finish()
@@ -206,10 +206,17 @@ class Run:
         except OSError as error:
             self.lost = f"{self.journal.path} cannot be written: {error.strerror or error}"
 
-    def _launcher(self, framework: str) -> Launcher:
+    def _open(self, framework: str, label: str) -> Child:
+        """A fresh child; what failed to import once is not imported again."""
+        if framework in self._unusable:
+            raise self._unusable[framework]
         if framework not in self._launchers:
             self._launchers[framework] = self.launch(framework, timeout_s=self.timeout_s)
-        return self._launchers[framework]
+        try:
+            return self._launchers[framework].open(label)
+        except FrameworkMissing as error:
+            self._unusable[framework] = error
+            raise
 
 
 def ask_check(child: Child, architecture: str, tables: Path) -> CheckReport:

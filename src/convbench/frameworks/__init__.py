@@ -133,5 +133,8 @@ def load_framework(name: str) -> Framework:
         raise
     except Exception as error:  # a broken installation may raise anything at all
         why = f"importing {place.module} fails with {type(error).__name__}: {error}"
-        raise FrameworkMissing(name, " ".join(why.split()), place.install) from error
+        remedy = f"see what python -c 'import {place.module}' says"
+        if isinstance(error, ImportError):
+            remedy = place.install
+        raise FrameworkMissing(name, " ".join(why.split()), remedy) from error
     return framework
