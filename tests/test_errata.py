@@ -8,6 +8,7 @@ import pytest
 
 from convbench import cli
 from convbench.architectures import ARCHITECTURES
+from convbench.errors import TableError
 from convbench.reference import read_table, tables_folder
 
 
@@ -46,3 +47,12 @@ def test_errata_as_text_have_their_reason(capsys, form):
 def test_a_network_without_errata_has_none(capsys):
     assert json.loads(said(capsys, "resnet50", "--format", "json")) == []
     assert said(capsys, "resnet50").strip() == ""
+
+
+def test_a_table_without_a_row_proves_nothing(tmp_path):
+    text = 'name = "lenet5"\npaper = "lenet-1998"\ntable = []\n'
+    (tmp_path / "lenet5.toml").write_text(text, encoding="utf-8")
+    sources = (tables_folder() / "sources.toml").read_text(encoding="utf-8")
+    (tmp_path / "sources.toml").write_text(sources, encoding="utf-8")
+    with pytest.raises(TableError, match="wanted at least one printed row, found none"):
+        read_table("lenet5", tmp_path)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,6 +33,8 @@ FORMATS = ("table", "json", "markdown")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and leaves with its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # what a terminal cannot show must not end it
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if words[:1] == ["bench"]:  # its arguments are pytest's
             status = bench(words[1:])

@@ -174,6 +174,8 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
     if top["name"] != name:
         raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
     rows = tuple(row for i, t in enumerate(top["table"], 1) for row in _rows(file.name, i, t))
+    if not rows:
+        raise TableError(file.name, "table", "at least one printed row", "none")
     errata = tuple(_erratum(file.name, i, e) for i, e in enumerate(top.get("erratum", []), 1))
     cited = [("paper", top["paper"]), *((row.where, row.source) for row in rows)]
     cited += [(erratum.where, erratum.source) for erratum in errata]
