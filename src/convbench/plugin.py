@@ -287,7 +287,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         if state.run.lost is None:
             report.write(state.run.journal.path.parent, state.run.tables)
-    except (OSError, ConvbenchError) as error:
+    except Exception as error:  # whatever goes wrong with a report, the results are shown
         reason = getattr(error, "strerror", None) or error
         state.run.lost = f"the report cannot be written: {reason}"
     if state.run.lost is not None and session.exitstatus == pytest.ExitCode.OK:

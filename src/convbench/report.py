@@ -42,7 +42,9 @@ def write(folder: Path, tables: Path) -> Path:
     if measured:
         plots.throughput(_panels(measured), folder / "throughput.png")
     report = folder / "report.md"
-    report.write_text(markdown(entries, folder.name, tables), encoding="utf-8")
+    report.write_text(
+        markdown(entries, folder.name, tables), encoding="utf-8", errors="backslashreplace"
+    )
     write_index(folder.parent)
     return report
 
