@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from convbench import __version__, architectures, frameworks
-from convbench.check import CheckReport, Finding, check
+from convbench.check import CheckReport, check
 from convbench.errors import ConvbenchError, UnknownName, Unsupported, WorkerFailed
 from convbench.launcher import Launcher
 from convbench.record import as_json
@@ -121,7 +121,7 @@ def show_(options: argparse.Namespace) -> int:
         for node in graph
     ]
     if options.format == "json":
-        _json({**_summary(options.name), "layers": layers, "findings": _findings(report)})
+        _json({**_summary(options.name), "layers": layers, "findings": as_json(report.findings)})
         return OK
     summary = _summary(options.name)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
@@ -146,7 +146,7 @@ def check_(options: argparse.Namespace) -> int:
     found = [report for report in reports if report is not None]
     failures = [text for _, texts in checked for text in texts]
     if options.format == "json":
-        _json([{**as_json(report), "findings": _findings(report)} for report in found])
+        _json(as_json(found))
     else:
         print(table([_verdict(report) for report in found], options.format))
         _print_errata(found)
@@ -330,15 +330,6 @@ def _printed_at(report: CheckReport, at: str) -> str:
         if f.at == at and f.printed is not None
     )
     return ", ".join(dict.fromkeys(printed))
-
-
-def _findings(report: CheckReport) -> list[dict[str, Any]]:
-    return [_finding(finding) for finding in report.findings]
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    content: dict[str, Any] = as_json(finding)
-    return content
 
 
 def _text(value: object) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import cattrs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from convbench.check import CheckReport, Finding
+from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.units import Byte, ImagesPerSecond, Second
 
@@ -215,13 +215,4 @@ def _drop_partial_line(file: BinaryIO) -> None:
 
 def condensed(report: CheckReport) -> CheckReport:
     """A check report without what no source states: what a journal keeps."""
-    kept: tuple[Finding, ...] = tuple(f for f in report.findings if f.status != "unstated")
-    return CheckReport(
-        report.name,
-        report.framework,
-        report.parameters,
-        report.buffers,
-        report.macs,
-        report.layers,
-        kept,
-    )
+    return evolve(report, findings=tuple(f for f in report.findings if f.status != "unstated"))
