@@ -56,14 +56,14 @@ LETTERS = "an address is made of letters, digits and _, with dots between"
             Relu(),
             ["relu"],
             BadAddress,
-            "net.stem: one of it and stem.conv would be both a node and a scope",
+            "net.stem: stem would be both a node and a scope",
         ),
         (
             "relu.more",
             Relu(),
             ["relu"],
             BadAddress,
-            "net.relu.more: one of it and relu would be both a node and a scope",
+            "net.relu.more: relu would be both a node and a scope",
         ),
         ("network", Relu(), ["relu"], BadAddress, f"net.network: {LETTERS}"),
         ("", Relu(), ["relu"], BadAddress, f"net.: {LETTERS}"),
@@ -154,10 +154,10 @@ def test_a_mistake_leaves_nothing_behind():
 @pytest.mark.parametrize(
     ("layers", "sentence"),
     [
-        ((), "net.flatten: a network must end in Softmax, Sigmoid or Rbf, not in Flatten"),
+        ((), "net.flatten: a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, not in Flatten"),
         (
             (("fc", Dense(10)),),
-            "net.fc: a network must end in Softmax, Sigmoid or Rbf, not in Dense",
+            "net.fc: a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, not in Dense",
         ),
         (
             (("fc", Dense(2)), ("sigmoid", Sigmoid())),

@@ -7,7 +7,8 @@ Keras layer name and the report. Dots make scopes: `conv4_1.sum` lies in `conv4_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from functools import cached_property
 from math import prod
 from typing import Literal, TypeAlias
@@ -23,6 +24,7 @@ from convbench.ops import (
     Op,
     Padding,
     Rbf,
+    ScaledTanh,
     Shape,
     Sigmoid,
     Softmax,
@@ -32,10 +34,19 @@ from convbench.ops import (
     pair,
 )
 
-Loss: TypeAlias = Literal["cross_entropy", "binary_cross_entropy", "distance"]
+Loss: TypeAlias = Literal["cross_entropy", "binary_cross_entropy", "distance", "squared_error"]
 
 NETWORK = "network"
 """The address of the whole network in a reference table; no node may have it."""
+
+
+def scopes_of(address: str) -> tuple[str, ...]:
+    """The scopes that an address lies in, the widest first.
+
+    >>> scopes_of("inception_3a.pool_proj.conv")
+    ('inception_3a', 'inception_3a.pool_proj')
+    """
+    return tuple(address[: dot.start()] for dot in re.finditer(r"\.", address))
 
 
 @frozen
@@ -129,7 +140,7 @@ class Graph:
 
     def _logits(self, output: str) -> str:
         node = self[output]
-        return output if isinstance(node.op, Rbf) else node.inputs[0]
+        return output if isinstance(node.op, Rbf | ScaledTanh) else node.inputs[0]
 
     def leading_to(self, outputs: tuple[str, ...]) -> tuple[Node, ...]:
         """The nodes that must be computed for `outputs`, in order."""
@@ -144,13 +155,16 @@ class Graph:
         """The loss that belongs to the last layer.
 
         Softmax trains on cross-entropy, one sigmoid unit on binary cross-entropy, LeNet-5's
-        distances on the cross-entropy of their negatives (LeCun et al. 1998, equation 9).
+        distances on the cross-entropy of their negatives (LeCun et al. 1998, equation 9),
+        LeNet-1's squashed units on the squared error to +1 for the class and -1 for the others.
         """
         match self.output.op:
             case Softmax():
                 return "cross_entropy"
             case Sigmoid():
                 return "binary_cross_entropy"
+            case ScaledTanh():
+                return "squared_error"
             case _:
                 return "distance"
 
@@ -179,11 +193,7 @@ class Graph:
     @cached_property
     def scopes(self) -> frozenset[str]:
         """Every scope that has nodes below it."""
-        return frozenset(
-            node.address[: dot.start()]
-            for node in self.nodes
-            for dot in re.finditer(r"\.", node.address)
-        )
+        return frozenset(scope for node in self.nodes for scope in scopes_of(node.address))
 
 
 @define
@@ -201,11 +211,25 @@ class Builder:
     name: str
     image: Shape
     _nodes: dict[str, Node] = field(factory=dict, init=False)
+    _scopes: set[str] = field(factory=set, init=False)
+    _scope: str = field(default="", init=False)
 
     input: str = field(default="input", init=False)
 
     def __attrs_post_init__(self) -> None:
         self("input", Input(self.image))
+
+    def within(self, scope: str) -> Builder:
+        """The same network, with `scope` and a dot before the address of each layer added to it.
+
+        >>> from convbench.ops import Relu
+        >>> net = Builder("tiny", (3, 8, 8))
+        >>> net.within("base")("relu", Relu(), net.input)
+        'base.relu'
+        """
+        inner = copy(self)
+        inner._scope = f"{self._scope}{scope}."
+        return inner
 
     def __call__(self, address: str, op: Op, *inputs: str) -> str:
         """Adds a node and returns its address.
@@ -213,6 +237,7 @@ class Builder:
         Raises BadAddress for a name that is taken or malformed, UnknownName for an input that
         is not there, ShapeMismatch if the layer cannot take its inputs.
         """
+        address = self._scope + address
         self._check_address(address)
         if isinstance(op, Input) and self._nodes:
             raise BadAddress(f"{self.name}.{address}", "a network has one input, its first node")
@@ -232,6 +257,7 @@ class Builder:
             infer.macs(op, weight, output),
             infer.connections(op, weight, output),
         )
+        self._scopes.update(scopes_of(address))
         return address
 
     def chain(self, x: str, *layers: tuple[str, Op]) -> str:
@@ -250,14 +276,19 @@ class Builder:
         (kh, kw), (sh, sw) = pair(kernel), pair(stride)
         return (0, ceil(h, kh, sh), 0, ceil(w, kw, sw))
 
-    def freeze(self, *scopes: str) -> None:
-        """Keeps the arrays of these nodes, or of all nodes in these scopes, as they are."""
+    def freeze(self, *scopes: str, but: Callable[[Node], bool] | None = None) -> None:
+        """Keeps the arrays of these nodes, or of all nodes in these scopes, as they are.
+
+        Nodes for which `but` holds stay trainable.
+        """
         for scope in scopes:
-            frozen_ = [a for a in self._nodes if a == scope or a.startswith(scope + ".")]
-            if not frozen_:
+            inside = [a for a in self._nodes if a == scope or a.startswith(scope + ".")]
+            if not inside:
                 raise UnknownName(f"node or scope of {self.name}", scope, tuple(self._nodes))
-            for address in frozen_:
+            for address in inside:
                 node = self._nodes[address]
+                if but is not None and but(node):
+                    continue
                 kept = tuple(evolve(tensor, trainable=False) for tensor in node.tensors)
                 self._nodes[address] = evolve(node, tensors=kept, frozen=True)
 
@@ -272,10 +303,11 @@ class Builder:
             if not isinstance(self._nodes[address].op, Softmax):
                 raise BadAddress(f"{self.name}.{address}", "an auxiliary answer is a Softmax")
         last = next(reversed(self._nodes.values()))
-        if not isinstance(last.op, Softmax | Sigmoid | Rbf):
+        if not isinstance(last.op, Softmax | Sigmoid | Rbf | ScaledTanh):
+            kind = type(last.op).__name__
             raise BadAddress(
                 f"{self.name}.{last.address}",
-                f"a network must end in Softmax, Sigmoid or Rbf, not in {type(last.op).__name__}",
+                f"a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, not in {kind}",
             )
         if isinstance(last.op, Sigmoid) and prod(last.output) != 1:
             raise BadAddress(
@@ -295,6 +327,7 @@ class Builder:
             raise BadAddress(at, "an address is made of letters, digits and _, with dots between")
         if address in self._nodes:
             raise BadAddress(at, "this address is taken")
-        for other in self._nodes:
-            if other.startswith(address + ".") or address.startswith(other + "."):
-                raise BadAddress(at, f"one of it and {other} would be both a node and a scope")
+        both = [scope for scope in scopes_of(address) if scope in self._nodes]
+        if both or address in self._scopes:
+            name = both[0] if both else address
+            raise BadAddress(at, f"{name} would be both a node and a scope")

@@ -60,6 +60,26 @@ def alexnet_single(name: str) -> Graph:
     return net.graph()
 
 
+def alexnet_owt(name: str) -> Graph:
+    """The one-tower network of "One weird trick" (Krizhevsky 2014), as torchvision ships it.
+
+    Narrower than AlexNet, without normalization, and with dropout before the dense layers.
+    """
+    net = Builder(name, (3, 224, 224))
+    x = conv_relu(net, net.input, "1", 64, 11, stride=4, padding=2)
+    x = net("pool1", POOL, x)
+    x = conv_relu(net, x, "2", 192, 5, padding=2)
+    x = net("pool2", POOL, x)
+    x = conv_relu(net, x, "3", 384, 3, padding=1)
+    x = conv_relu(net, x, "4", 256, 3, padding=1)
+    x = conv_relu(net, x, "5", 256, 3, padding=1)
+    x = net.chain(x, ("pool5", POOL), ("flatten", Flatten()))
+    x = net.chain(x, ("dropout6", Dropout(0.5)), ("fc6", Dense(4096)), ("relu6", Relu()))
+    x = net.chain(x, ("dropout7", Dropout(0.5)), ("fc7", Dense(4096)), ("relu7", Relu()))
+    net.chain(x, ("fc8", Dense(1000)), ("softmax", Softmax()))
+    return net.graph()
+
+
 BN_CONVS = (  # channels, kernel, stride, followed by pooling
     (96, 11, 4, True),
     (256, 11, 1, True),

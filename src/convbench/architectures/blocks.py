@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from convbench.graph import Builder
-from convbench.ops import BatchNorm, Conv, Dense, Dropout, Flatten, Pair, Relu, Softmax
+from convbench.ops import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+    Pair,
+    Relu,
+    Relu6,
+    Silu,
+    Softmax,
+)
 
 
 def conv_relu(  # noqa: PLR0913  (a convolution's own description)
@@ -25,6 +38,32 @@ def conv_relu(  # noqa: PLR0913  (a convolution's own description)
 def batch_norm() -> BatchNorm:
     """Batch normalization as in the residual networks' public releases (eps 1e-5, decay 0.9)."""
     return BatchNorm(eps=1e-5, decay=0.9)
+
+
+def ceil_pool(net: Builder, x: str, address: str) -> str:
+    """Maximum over 3x3 with stride 2 that keeps its last, incomplete window, as Caffe does."""
+    return net(address, MaxPool(3, stride=2, padding=net.ceil(x, 3, 2)), x)
+
+
+def pooled_head(net: Builder, x: str, classes: int, dropout: float = 0.0) -> str:
+    """Global average pooling and one dense layer: the end of almost every network since 2014."""
+    x = net.chain(x, ("pool", GlobalAvgPool()), ("flatten", Flatten()))
+    x = net("dropout", Dropout(dropout), x) if dropout else x
+    return net.chain(x, ("fc", Dense(classes)), ("softmax", Softmax()))
+
+
+def conv_bn_relu(
+    net: Builder,
+    x: str,
+    at: str,
+    conv: Conv,
+    *,
+    norm: BatchNorm | None = None,
+    activation: Relu | Relu6 | Silu | None = Relu(),  # noqa: B008  (frozen)
+) -> str:
+    """`<at>.conv`, `<at>.bn` and, unless it stays linear, `<at>.relu`."""
+    x = net.chain(x, (f"{at}.conv", conv), (f"{at}.bn", norm or batch_norm()))
+    return net(f"{at}.relu", activation, x) if activation else x
 
 
 def classifier(net: Builder, x: str, widths: tuple[int, int], classes: int, dropout: float) -> str:

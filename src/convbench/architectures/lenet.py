@@ -1,4 +1,4 @@
-"""LeNet-5 as its paper has it, and the small Keras network that goes by its name."""
+"""LeNet-1, LeNet-5, and the small Keras network that goes by the name of the latter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,35 @@ C3_TABLE = (  # Table I: the maps of S2 that each of the 16 maps of C3 sees
     (0, 1, 2, 3, 4, 5),
 )
 
+H3_TABLE = (  # LeCun et al. 1990, Table 1: the maps of H2 that each of the 12 maps of H3 sees
+    *((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1)),
+    *((2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3)),
+)
+
 SQUASH = ScaledTanh(amplitude=1.7159, slope=2 / 3)  # equation 6 and appendix A
+
+
+def lenet1(name: str) -> Graph:
+    """LeNet-1 (LeCun et al. 1990, section 3): four hidden layers and ten squashed outputs.
+
+    It is trained on the squared error to +1 for the digit and -1 for the others.
+    """
+    net = Builder(name, (1, 28, 28))
+    net.chain(
+        net.input,
+        ("h1", Conv(4, 5)),
+        ("h1_squash", SQUASH),
+        ("h2", Subsample(2)),
+        ("h2_squash", SQUASH),
+        ("h3", TableConv(H3_TABLE, 5)),
+        ("h3_squash", SQUASH),
+        ("h4", Subsample(2)),
+        ("h4_squash", SQUASH),
+        ("flatten", Flatten()),
+        ("output", Dense(10)),
+        ("output_squash", SQUASH),
+    )
+    return net.graph()
 
 
 def lenet5(name: str) -> Graph:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from convbench.architectures.blocks import batch_norm
+from collections.abc import Iterator
+
+from attrs import field, frozen
+
+from convbench.architectures.blocks import batch_norm, pooled_head
 from convbench.graph import Builder, Graph
-from convbench.ops import (
-    Add,
-    Conv,
-    Dense,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool,
-    PadChannels,
-    Relu,
-    Softmax,
-)
+from convbench.ops import Add, BatchNorm, Conv, MaxPool, PadChannels, Relu
 
 BLOCKS = {  # He et al. 2015, Table 1: building blocks in conv2_x, conv3_x, conv4_x, conv5_x
     "plain18": (2, 2, 2, 2),
@@ -22,6 +16,7 @@ BLOCKS = {  # He et al. 2015, Table 1: building blocks in conv2_x, conv3_x, conv
     "resnet18": (2, 2, 2, 2),
     "resnet34": (3, 4, 6, 3),
     "resnet50": (3, 4, 6, 3),
+    "resnet50_v1_5": (3, 4, 6, 3),
     "resnet101": (3, 4, 23, 3),
     "resnet152": (3, 8, 36, 3),
 }
@@ -32,38 +27,63 @@ CIFAR_BLOCKS = {  # section 4.2: n of the depth 6n + 2
     "resnet44_cifar": 7,
     "resnet56_cifar": 9,
     "resnet110_cifar": 18,
+    "resnet1202_cifar": 200,
 }
+
+
+@frozen
+class Bottleneck:
+    """What the users of blocks of 1x1, 3x3 and 1x1 convolutions decide differently."""
+
+    width: int = 64
+    """Maps of the 3x3 convolution in conv2_x; it doubles with each stage."""
+    groups: int = 1
+    stride_in_3x3: bool = False
+    """Whether the 3x3 convolution halves the image, not the first 1x1."""
+    bias: bool = False
+    norm: BatchNorm = field(factory=batch_norm)
 
 
 def plain(name: str) -> Graph:
     """A plain network (He et al. 2015, Figure 3, middle): the residual one without shortcuts."""
-    net, x = _imagenet_stem(name)
-    for stage, depth in enumerate(BLOCKS[name], start=2):
-        for i in range(1, depth + 1):
-            width, stride = 32 * 2 ** (stage - 1), _stride(stage, i)
-            x = _conv_bn(net, x, f"conv{stage}_{i}", "1", width, 3, stride)
-            x = net(f"conv{stage}_{i}.relu1", Relu(), x)
-            x = _conv_bn(net, x, f"conv{stage}_{i}", "2", width, 3)
-            x = net(f"conv{stage}_{i}.relu2", Relu(), x)
-    return _head(net, x, 1000)
+    net = Builder(name, (3, 224, 224))
+    x = _stem(net, net.input, Bottleneck())
+    for at, width, stride in _blocks(BLOCKS[name]):
+        x = _conv_bn(net, x, at, "1", width, 3, stride)
+        x = net(f"{at}.relu1", Relu(), x)
+        x = _conv_bn(net, x, at, "2", width, 3)
+        x = net(f"{at}.relu2", Relu(), x)
+    pooled_head(net, x, 1000)
+    return net.graph()
 
 
 def resnet(name: str) -> Graph:
     """ResNet-18 or -34 (He et al. 2015, Table 1) with projections where widths grow (option B)."""
-    net, x = _imagenet_stem(name)
-    for stage, depth in enumerate(BLOCKS[name], start=2):
-        for i in range(1, depth + 1):
-            x = _basic(net, x, f"conv{stage}_{i}", 32 * 2 ** (stage - 1), _stride(stage, i))
-    return _head(net, x, 1000)
+    net = Builder(name, (3, 224, 224))
+    x = _stem(net, net.input, Bottleneck())
+    for at, width, stride in _blocks(BLOCKS[name]):
+        x = _basic(net, x, at, width, stride)
+    pooled_head(net, x, 1000)
+    return net.graph()
 
 
 def bottleneck_resnet(name: str) -> Graph:
-    """ResNet-50, -101 or -152 (He et al. 2015, Table 1): option B, stride in the first 1x1."""
-    net, x = _imagenet_stem(name)
-    for stage, depth in enumerate(BLOCKS[name], start=2):
-        for i in range(1, depth + 1):
-            x = _bottleneck(net, x, f"conv{stage}_{i}", 32 * 2 ** (stage - 1), _stride(stage, i))
-    return _head(net, x, 1000)
+    """ResNet-50, -101 or -152 (He et al. 2015, Table 1): option B, stride in the first 1x1.
+
+    ResNet-50 v1.5, as torchvision and most trained weights have it, strides in the 3x3.
+    """
+    net = Builder(name, (3, 224, 224))
+    style = Bottleneck(stride_in_3x3=name == "resnet50_v1_5")
+    pooled_head(net, bottlenecks(net, net.input, BLOCKS[name], style), 1000)
+    return net.graph()
+
+
+def bottlenecks(net: Builder, x: str, depths: tuple[int, ...], style: Bottleneck) -> str:
+    """The stem and the stages of a bottleneck network, without its head."""
+    x = _stem(net, x, style)
+    for at, width, stride in _blocks(depths):
+        x = _bottleneck(net, x, at, width, stride, style)
+    return x
 
 
 def cifar_resnet(name: str) -> Graph:
@@ -75,40 +95,29 @@ def cifar_resnet(name: str) -> Graph:
         ("bn1", batch_norm()),
         ("relu1", Relu()),
     )
-    for stage, width in enumerate((16, 32, 64), start=2):
-        for i in range(1, CIFAR_BLOCKS[name] + 1):
-            x = _basic(net, x, f"conv{stage}_{i}", width, _stride(stage, i), project=False)
-    return _head(net, x, 10)
+    for at, width, stride in _blocks((CIFAR_BLOCKS[name],) * 3, 16):
+        x = _basic(net, x, at, width, stride, project=False)
+    pooled_head(net, x, 10)
+    return net.graph()
 
 
-def _stride(stage: int, block: int) -> int:
-    """The first block of each stage but the first halves the image."""
-    return 2 if stage > 2 and block == 1 else 1
+def _blocks(depths: tuple[int, ...], width: int = 64) -> Iterator[tuple[str, int, int]]:
+    """Address, width and stride of each block; all stages but the first halve the image."""
+    for stage, depth in enumerate(depths, start=2):
+        for i in range(1, depth + 1):
+            yield f"conv{stage}_{i}", width * 2 ** (stage - 2), 2 if stage > 2 and i == 1 else 1
 
 
-def _imagenet_stem(name: str) -> tuple[Builder, str]:
-    net = Builder(name, (3, 224, 224))
-    x = net.chain(
-        net.input,
-        ("conv1", Conv(64, 7, stride=2, padding=3, bias=False)),
-        ("bn1", batch_norm()),
+def _stem(net: Builder, x: str, style: Bottleneck) -> str:
+    return net.chain(
+        x,
+        ("conv1", Conv(64, 7, stride=2, padding=3, bias=style.bias)),
+        ("bn1", style.norm),
         ("relu1", Relu()),
         # 112 -> 56 needs padding that the paper does not state; one pixel all round is what
         # its readers' implementations agree on.
         ("pool1", MaxPool(3, stride=2, padding=1)),
     )
-    return net, x
-
-
-def _head(net: Builder, x: str, classes: int) -> Graph:
-    net.chain(
-        x,
-        ("pool", GlobalAvgPool()),
-        ("flatten", Flatten()),
-        ("fc", Dense(classes)),
-        ("softmax", Softmax()),
-    )
-    return net.graph()
 
 
 def _conv_bn(
@@ -123,30 +132,44 @@ def _basic(net: Builder, x: str, at: str, width: int, stride: int, project: bool
     y = _conv_bn(net, x, at, "1", width, 3, stride)
     y = net(f"{at}.relu1", Relu(), y)
     y = _conv_bn(net, y, at, "2", width, 3)
-    shortcut = _projection if project else _padding
-    y = net(f"{at}.sum", Add(), y, shortcut(net, x, at, width, stride))
+    if project:
+        shortcut = _projection(net, x, at, width, stride, Bottleneck())
+    else:
+        shortcut = _padding(net, x, at, width, stride)
+    y = net(f"{at}.sum", Add(), y, shortcut)
     return net(f"{at}.relu2", Relu(), y)
 
 
-def _bottleneck(net: Builder, x: str, at: str, width: int, stride: int) -> str:
+def _bottleneck(net: Builder, x: str, at: str, base: int, stride: int, style: Bottleneck) -> str:
     """1x1, 3x3 and 1x1 convolutions and a shortcut (Figure 5, right)."""
-    y = _conv_bn(net, x, at, "1", width, 1, stride)
-    y = net(f"{at}.relu1", Relu(), y)
-    y = _conv_bn(net, y, at, "2", width, 3)
-    y = net(f"{at}.relu2", Relu(), y)
-    y = _conv_bn(net, y, at, "3", 4 * width, 1)
-    y = net(f"{at}.sum", Add(), y, _projection(net, x, at, 4 * width, stride))
+    width, wide = base * style.width // 64, 4 * base
+    first, second = (1, stride) if style.stride_in_3x3 else (stride, 1)
+    y = net.chain(
+        x,
+        (f"{at}.conv1", Conv(width, 1, stride=first, bias=style.bias)),
+        (f"{at}.bn1", style.norm),
+        (f"{at}.relu1", Relu()),
+        (
+            f"{at}.conv2",
+            Conv(width, 3, stride=second, padding=1, groups=style.groups, bias=style.bias),
+        ),
+        (f"{at}.bn2", style.norm),
+        (f"{at}.relu2", Relu()),
+        (f"{at}.conv3", Conv(wide, 1, bias=style.bias)),
+        (f"{at}.bn3", style.norm),
+    )
+    y = net(f"{at}.sum", Add(), y, _projection(net, x, at, wide, stride, style))
     return net(f"{at}.relu3", Relu(), y)
 
 
-def _projection(net: Builder, x: str, at: str, width: int, stride: int) -> str:
+def _projection(net: Builder, x: str, at: str, width: int, stride: int, style: Bottleneck) -> str:
     """The identity, or a 1x1 convolution where the width or the size changes (option B)."""
     if net.shape(x)[0] == width and stride == 1:
         return x
     return net.chain(
         x,
-        (f"{at}.shortcut.conv", Conv(width, 1, stride=stride, bias=False)),
-        (f"{at}.shortcut.bn", batch_norm()),
+        (f"{at}.shortcut.conv", Conv(width, 1, stride=stride, bias=style.bias)),
+        (f"{at}.shortcut.bn", style.norm),
     )
 
 

@@ -23,12 +23,16 @@ NORM = Lrn(size=5, k=2.0, alpha=1e-4, beta=0.75)  # section 2.1: the parameters 
 def vgg(name: str) -> Graph:
     """A VGG network (Simonyan and Zisserman 2014, Table 1)."""
     net = Builder(name, (3, 224, 224))
-    x = net.input
+    classifier(net, body(net, net.input, name), (4096, 4096), 1000, dropout=0.5)
+    return net.graph()
+
+
+def body(net: Builder, x: str, name: str) -> str:
+    """The five stages of convolutions of the VGG network called `name`."""
     for stage, (width, kernels) in enumerate(zip(WIDTHS, KERNELS[name], strict=True), start=1):
         for i, kernel in enumerate(kernels, start=1):
             x = conv_relu(net, x, f"{stage}_{i}", width, kernel, padding=kernel // 2)
             if name == "vgg11_lrn" and stage == 1:
                 x = net("norm1", NORM, x)
         x = net(f"pool{stage}", MaxPool(2, stride=2), x)
-    classifier(net, x, (4096, 4096), 1000, dropout=0.5)
-    return net.graph()
+    return x

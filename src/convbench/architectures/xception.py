@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from convbench.architectures.blocks import batch_norm
+from convbench.architectures.blocks import batch_norm, pooled_head
 from convbench.graph import Builder, Graph
 from convbench.ops import (
     Add,
     Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
     MaxPool,
     Relu,
-    Softmax,
     same,
 )
 
@@ -35,14 +30,7 @@ def xception(name: str) -> Graph:
             y = _separable(net, y, f"middle{i}.sep{j}", 728)
         x = net(f"middle{i}.sum", Add(), x, y)
     x = _exit(net, x)
-    net.chain(
-        x,
-        ("pool", GlobalAvgPool()),
-        ("flatten", Flatten()),
-        ("dropout", Dropout(0.5)),  # section 4.3, for ImageNet
-        ("fc", Dense(1000)),
-        ("softmax", Softmax()),
-    )
+    pooled_head(net, x, 1000, dropout=0.5)  # section 4.3, for ImageNet
     return net.graph()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from convbench.architectures.blocks import classifier, conv_relu
+from convbench.architectures.blocks import ceil_pool, classifier, conv_relu
 from convbench.graph import Builder, Graph
-from convbench.ops import Lrn, MaxPool
+from convbench.ops import Lrn
 
 NORM = Lrn(size=5, k=2.0, alpha=1e-4, beta=0.75)  # the paper gives no constants: AlexNet's
 
@@ -17,18 +17,14 @@ def zfnet(name: str) -> Graph:
     """
     net = Builder(name, (3, 224, 224))
     x = conv_relu(net, net.input, "1", 96, 7, stride=2, padding=1)
-    x = _pool(net, x, "pool1")
+    x = ceil_pool(net, x, "pool1")
     x = net("norm1", NORM, x)
     x = conv_relu(net, x, "2", 256, 5, stride=2)
-    x = _pool(net, x, "pool2")
+    x = ceil_pool(net, x, "pool2")
     x = net("norm2", NORM, x)
     x = conv_relu(net, x, "3", 384, 3, padding=1)
     x = conv_relu(net, x, "4", 384, 3, padding=1)
     x = conv_relu(net, x, "5", 256, 3, padding=1)
-    x = _pool(net, x, "pool5")
+    x = ceil_pool(net, x, "pool5")
     classifier(net, x, (4096, 4096), 1000, dropout=0.5)
     return net.graph()
-
-
-def _pool(net: Builder, x: str, address: str) -> str:
-    return net(address, MaxPool(3, stride=2, padding=net.ceil(x, 3, 2)), x)

@@ -222,8 +222,15 @@ def _binary(labels: Any, logits: Any) -> Any:
     return keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits[:, 0])
 
 
+def _squared_error(labels: Any, outputs: Any) -> Any:
+    """Squared error to +1 for the class and -1 for the others."""
+    targets = tf.one_hot(labels, outputs.shape[1], 1.0, -1.0, dtype=outputs.dtype)
+    return tf.reduce_mean(tf.square(outputs - targets))
+
+
 _LOSSES: dict[Loss, Callable[[], Callable[[Any, Any], Any]]] = {
     "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     "binary_cross_entropy": lambda: _binary,
     "distance": lambda: _distance,
+    "squared_error": lambda: _squared_error,
 }

@@ -32,10 +32,19 @@ class _Binary(nn.Module):
         return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype))
 
 
+class _SquaredError(nn.Module):
+    """Squared error to +1 for the class and -1 for the others."""
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        targets = 2 * F.one_hot(labels, outputs.shape[1]).to(outputs.dtype) - 1
+        return F.mse_loss(outputs, targets)
+
+
 _LOSSES: dict[Loss, Callable[[], nn.Module]] = {
     "cross_entropy": nn.CrossEntropyLoss,
     "binary_cross_entropy": _Binary,
     "distance": _Distance,
+    "squared_error": _SquaredError,
 }
 
 
