@@ -6,22 +6,20 @@ observation compares the paper with the arithmetic alone.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from math import prod
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from convbench import infer
+from convbench import quantities
 from convbench.errors import TableError
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
-from convbench.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
-from convbench.reference import Erratum, Printed, ReferenceTable, Row, Value, show
+from convbench.ops import Shape
+from convbench.reference import Claim, Erratum, Printed, ReferenceTable, Row, Value, show
 
 Status: TypeAlias = Literal["agrees", "differs", "erratum", "unstated"]
-Exact: TypeAlias = int | Shape | None
 
 
 @frozen
@@ -36,6 +34,8 @@ class Finding:
     observed: str | None
     status: Status
     note: str | None = None
+    unverified: bool = False
+    """Whether nobody has held the printed digits against the source itself or two copies of it."""
 
     def __str__(self) -> str:
         said = (("printed", self.printed), ("computed", self.computed), ("observed", self.observed))
@@ -61,17 +61,36 @@ class CheckReport:
         return tuple(f for f in self.findings if f.status == "differs")
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many printed numbers agree, agree though unverified, have an erratum, or differ."""
+        printed = [f for f in self.findings if f.printed is not None]
+        agree = [f.unverified for f in printed if f.status == "agrees"]
+        return {
+            "agree": agree.count(False),
+            "unverified": agree.count(True),
+            "errata": sum(f.status == "erratum" for f in printed),
+            "differ": len(self.differs),
+        }
+
+    @property
     def proven(self) -> bool:
         """Whether nothing differs."""
         return not self.differs
 
 
-def check(graph: Graph, table: ReferenceTable, observed: Observation | None = None) -> CheckReport:
+def check(
+    graph: Graph,
+    table: ReferenceTable,
+    observed: Observation | None = None,
+    others: Callable[[str], Graph] | None = None,
+) -> CheckReport:
     """All findings about one architecture: printed rows first, then what no source states.
 
-    Raises TableError for a row that addresses nothing or asks for what a layer does not have.
+    `others` gives the networks that printed ratios compare it with. Raises TableError for a row
+    that addresses nothing or asks for what a layer does not have.
     """
     findings = [*_printed_findings(graph, table, observed)]
+    findings += [_claim_finding(graph, table, claim, others) for claim in table.claims]
     stated = {(f.at, f.quantity) for f in findings}
     findings += [f for f in _unstated_findings(graph, observed) if (f.at, f.quantity) not in stated]
     return CheckReport(
@@ -90,7 +109,7 @@ def _printed_findings(
 ) -> Iterator[Finding]:
     used: set[Erratum] = set()
     for row in table.rows:
-        places = [(pattern, at) for pattern in row.at for at in _matches(graph, pattern)]
+        places = [(pattern, at) for pattern in row.at for at in quantities.matches(graph, pattern)]
         for pattern in row.at:
             if pattern not in (p for p, _ in places):
                 raise TableError(table.file, row.where, "an address of the network", pattern)
@@ -107,7 +126,7 @@ def _printed_findings(
             )
         for pattern, at in places:
             for quantity in row.values:
-                computed = _computed(graph, at, quantity)
+                computed = quantities.computed(graph, at, quantity)
                 if computed is None:
                     raise TableError(table.file, row.where, f"a place with a {quantity}", at)
                 erratum = _erratum(table, row, pattern, quantity)
@@ -140,7 +159,7 @@ def _compare(
     erratum: Erratum | None,
 ) -> Finding:
     printed = row.values[quantity]
-    seen = _observed(graph, observed, at, quantity) if observed else None
+    seen = quantities.observed(graph, observed, at, quantity) if observed else None
     status: Status = "agrees"
     note = row.place
     if seen is not None and seen != computed:
@@ -151,7 +170,52 @@ def _compare(
         else:
             status, note = "differs", f"{row.place}: the source prints something else"
     return Finding(
-        at, quantity, row.source, show(printed), show(computed), show(seen), status, note
+        at,
+        quantity,
+        row.source,
+        show(printed),
+        show(computed),
+        show(seen),
+        status,
+        note,
+        row.unverified is not None,
+    )
+
+
+def _claim_finding(
+    graph: Graph,
+    table: ReferenceTable,
+    claim: Claim,
+    others: Callable[[str], Graph] | None,
+) -> Finding:
+    """A printed ratio to another network, held against the ratio of the exact numbers."""
+    if others is None:
+        raise TableError(table.file, claim.where, "the network that it compares with", claim.than)
+    mine, theirs = (
+        quantities.computed(each, NETWORK, claim.quantity) for each in (graph, others(claim.than))
+    )
+    assert isinstance(mine, int), "a count of a whole network"
+    assert isinstance(theirs, int), "a count of a whole network"
+    ratio = Fraction(mine, theirs) if claim.more else Fraction(theirs, mine)
+    status: Status = "agrees"
+    note = claim.place
+    if claim.should is not None and not claim.factor.agrees(ratio) and claim.should.agrees(ratio):
+        status, note = "erratum", claim.why or ""
+    elif claim.should is not None:
+        status, note = "differs", f"{claim.where}: what it says should be there does not apply"
+    elif not claim.factor.agrees(ratio):
+        status, note = "differs", f"{claim.place}: the source prints something else"
+    words = "more" if claim.more else "fewer"
+    return Finding(
+        NETWORK,
+        f"{claim.quantity} against {claim.than}",
+        claim.source,
+        f"{claim.factor} times {words}",
+        f"{float(ratio):.4g} times {words}",
+        None,
+        status,
+        note,
+        claim.unverified is not None,
     )
 
 
@@ -161,8 +225,8 @@ def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[F
         yield _unstated(
             NETWORK,
             quantity,
-            show(_computed(graph, NETWORK, quantity)),
-            show(_observed(graph, observed, NETWORK, quantity)) if observed else None,
+            show(quantities.computed(graph, NETWORK, quantity)),
+            show(quantities.observed(graph, observed, NETWORK, quantity)) if observed else None,
         )
     for node in graph:
         there = observed.nodes.get(node.address) if observed else None
@@ -179,7 +243,7 @@ def _layer_findings(node: Node, there: ObservedNode | None) -> Iterator[Finding]
     at = node.address
     yield _unstated(at, "output", show(node.output), show(there.output) if there else None)
     for quantity in ("kernel", "stride"):
-        window = _window(node, quantity)
+        window = quantities.window(node, quantity)
         if window is not None:
             yield _unstated(at, quantity, show(window), show(getattr(there, quantity, None)))
     if node.tensors or (there and there.tensors):
@@ -216,120 +280,3 @@ def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Er
 
 def _applies(erratum: Erratum, computed: int | Shape) -> bool:
     return erratum.should == computed and not _agrees(erratum.printed, computed)
-
-
-def _matches(graph: Graph, pattern: str) -> list[str]:
-    """Addresses of nodes and scopes that `pattern` means; `*` stays within one name."""
-    expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
-    places = [NETWORK, *graph.by_address, *sorted(graph.scopes)]
-    return [at for at in places if expression.fullmatch(at)]
-
-
-def _computed(graph: Graph, at: str, quantity: str) -> Exact:
-    """What integer arithmetic says; None where the place has no such quantity."""
-    nodes = graph.below(at)
-    if quantity in ("kernel", "stride", "padding"):
-        return _window(nodes[0], quantity) if len(nodes) == 1 else None
-    if quantity in _OF_OUTPUT:
-        return _OF_OUTPUT[quantity](nodes[-1].output)
-    match quantity:
-        case "parameters":
-            return sum(n.parameters for n in nodes)
-        case "weights":
-            return sum(t.size for n in nodes for t in n.tensors if t.trainable and t.name != "bias")
-        case "buffers":
-            return sum(n.buffers for n in nodes)
-        case "total":
-            return sum(n.parameters + n.buffers for n in nodes)
-        case "macs":
-            return sum(n.macs for n in nodes)
-        case "connections":
-            return sum(n.connections for n in nodes)
-        case "neurons":
-            return _neurons(at, {n.address: n.output for n in nodes}, nodes)
-        case "depth":
-            return _depth(graph, {n.address for n in nodes})
-        case _:
-            raise AssertionError(f"no such quantity: {quantity}")
-
-
-def _observed(graph: Graph, observed: Observation, at: str, quantity: str) -> Exact:
-    """What the real model says; None for what frameworks do not tell (padding, depth)."""
-    nodes = graph.below(at)
-    if any(n.address not in observed.nodes for n in nodes):
-        return None
-    seen = {n.address: observed.nodes[n.address] for n in nodes}
-    last = seen[nodes[-1].address]
-    if at == NETWORK and quantity in ("parameters", "buffers", "total"):
-        totals = {"parameters": observed.parameters, "buffers": observed.buffers}
-        return totals.get(quantity, sum(totals.values()))
-    if quantity in _OF_OUTPUT:
-        return _OF_OUTPUT[quantity](last.output)
-    tensors = [(name, t) for node in seen.values() for name, t in node.tensors.items()]
-    match quantity:
-        case "kernel":
-            return last.kernel
-        case "stride":
-            return last.stride
-        case "parameters":
-            return sum(prod(t.shape) for _, t in tensors if t.trainable)
-        case "weights":
-            return sum(prod(t.shape) for name, t in tensors if t.trainable and name != "bias")
-        case "buffers":
-            return sum(prod(t.shape) for _, t in tensors if not t.trainable)
-        case "total":
-            return sum(prod(t.shape) for _, t in tensors)
-        case "macs" | "connections":
-            count = infer.macs if quantity == "macs" else infer.connections
-            return sum(count(n.op, _weight(observed, n), seen[n.address].output) for n in nodes)
-        case "neurons":
-            return _neurons(at, {a: s.output for a, s in seen.items()}, nodes)
-        case _:
-            return None
-
-
-def _weight(observed: Observation, node: Node) -> Shape:
-    tensor = observed.nodes[node.address].tensors.get("weight")
-    return tensor.shape if tensor else ()
-
-
-_OF_OUTPUT: dict[str, Callable[[Shape], int | Shape]] = {
-    "output": lambda shape: shape,
-    "size": lambda shape: shape[1:],
-    "channels": lambda shape: shape[0],
-}
-
-
-def _window(node: Node, quantity: str) -> Pair | None:
-    op = node.op
-    match op:
-        case Conv() | MaxPool() | AvgPool():
-            top, bottom, left, right = op.padding
-            return {
-                "kernel": op.kernel,
-                "stride": op.stride,
-                # Padding that is not the same at both ends is never what a paper prints.
-                "padding": (top, left) if (top, left) == (bottom, right) else None,
-            }[quantity]
-        case TableConv():
-            return {"kernel": op.kernel, "stride": (1, 1), "padding": (0, 0)}[quantity]
-        case Subsample():
-            return {"kernel": op.kernel, "stride": op.kernel, "padding": (0, 0)}[quantity]
-        case _:
-            return None
-
-
-def _neurons(at: str, outputs: Mapping[str, Shape], nodes: tuple[Node, ...]) -> int:
-    if len(nodes) == 1 and nodes[0].address == at:
-        return prod(outputs[at])
-    counted = (n for n in nodes if isinstance(n.op, Conv | TableConv | Dense))
-    return sum(prod(outputs[n.address]) for n in counted)
-
-
-def _depth(graph: Graph, places: set[str]) -> int:
-    """Layers with weights on the longest path through `places`."""
-    longest: dict[str, int] = {}
-    for node in graph:
-        before = max((longest.get(name, 0) for name in node.inputs), default=0)
-        longest[node.address] = before + (node.weighted and node.address in places)
-    return max(longest.values())

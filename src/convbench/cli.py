@@ -106,8 +106,7 @@ def list_(options: argparse.Namespace) -> int:
 def show_(options: argparse.Namespace) -> int:
     """Prints every layer of one architecture, with what its sources print of it."""
     graph = architectures.architecture(options.name)
-    reference = read_table(options.name, tables_folder())
-    report = check(graph, reference)
+    report = _integers(options.name)
     layers = [
         {
             "at": node.address,
@@ -149,6 +148,7 @@ def check_(options: argparse.Namespace) -> int:
         _json(as_json(found))
     else:
         print(table([_verdict(report) for report in found], options.format))
+        print(_sum(found))
         _print_errata(found)
     for text in failures:
         print(f"convbench: {text}", file=sys.stderr)
@@ -163,7 +163,7 @@ def errata_(options: argparse.Namespace) -> int:
     titles = {key: source.title for key, source in read_sources(folder).items()}
     rows = []
     for name in architectures.select(options.names or ["all"]):
-        report = check(architectures.architecture(name), read_table(name, folder))
+        report = _integers(name)
         rows += [
             {
                 "name": name,
@@ -226,9 +226,7 @@ Checked: TypeAlias = tuple[list[CheckReport | None], list[str]]
 def _check_all(chosen: Sequence[str | None], names: Sequence[str]) -> list[Checked]:
     """What each framework says of each name, all frameworks at once."""
     if None in chosen:
-        tables = tables_folder()
-        integers = [check(architectures.architecture(n), read_table(n, tables)) for n in names]
-        return [([*integers], [])]
+        return [([_integers(name) for name in names], [])]
     launchers = [Launcher(framework) for framework in chosen if framework is not None]
     with ThreadPoolExecutor(max_workers=len(launchers)) as pool:
         try:
@@ -237,6 +235,12 @@ def _check_all(chosen: Sequence[str | None], names: Sequence[str]) -> list[Check
             for launcher in launchers:  # Ctrl-C, say: the other threads need not wait
                 launcher.abandon()
             raise
+
+
+def _integers(name: str) -> CheckReport:
+    """The paper against the arithmetic alone."""
+    network = architectures.architecture
+    return check(network(name), read_table(name, tables_folder()), others=network)
 
 
 def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
@@ -290,7 +294,6 @@ def _summary(name: str) -> dict[str, Any]:
 
 def _verdict(report: CheckReport) -> dict[str, str]:
     """One row of the overview."""
-    statuses = [finding.status for finding in report.findings]
     return {
         "name": report.name,
         "framework": report.framework or "integers",
@@ -298,11 +301,24 @@ def _verdict(report: CheckReport) -> dict[str, str]:
         "buffers": count(report.buffers),
         "MACs": count(report.macs),
         "layers": str(report.layers),
-        "agree": str(statuses.count("agrees")),
-        "errata": str(statuses.count("erratum")),
-        "differ": str(statuses.count("differs")),
+        **{key: str(number) for key, number in report.counts.items()},
         "verdict": "proven" if report.proven else "NOT PROVEN",
     }
+
+
+def _sum(reports: Sequence[CheckReport]) -> str:
+    """How many networks and printed numbers that was, whatever number of frameworks saw them."""
+    once = {report.name: report for report in reports}.values()
+    total = {
+        key: sum(report.counts[key] for report in once)
+        for key in ("agree", "unverified", "errata", "differ")
+    }
+    total["differ"] = sum(report.counts["differ"] for report in reports)
+    return (
+        f"\n{count(len(once))} networks; {count(total['agree'])} printed numbers agree, "
+        f"{count(total['unverified'])} more agree but are unverified, {count(total['errata'])} are "
+        f"errata, {count(total['differ'])} differ."
+    )
 
 
 def _print_errata(reports: Sequence[CheckReport]) -> None:

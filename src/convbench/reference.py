@@ -70,7 +70,7 @@ class Printed:
         object.__setattr__(self, "unit", scale / 10 ** len(decimals))
         object.__setattr__(self, "digits", int(whole + decimals))
 
-    def agrees(self, exact: int) -> bool:
+    def agrees(self, exact: int | Fraction) -> bool:
         """Whether `exact` rounds or truncates to the printed digits."""
         in_units = exact / self.unit
         rounded = (in_units + Fraction(1, 2)).__floor__()
@@ -109,6 +109,8 @@ class Row:
     place: str
     where: str
     """Table and row in the file, for error messages."""
+    unverified: str | None = None
+    """Why the digits are not known to be the source's own, if they are not."""
 
 
 @frozen
@@ -125,6 +127,25 @@ class Erratum:
 
 
 @frozen
+class Claim:
+    """A printed ratio between this network and another: "12 times fewer parameters"."""
+
+    quantity: str
+    than: str
+    """The other network's name."""
+    factor: Printed
+    more: bool
+    """Whether this network has more, not fewer."""
+    should: Printed | None
+    """The factor that the arithmetic gives, where the source is wrong."""
+    why: str | None
+    source: str
+    place: str
+    where: str
+    unverified: str | None = None
+
+
+@frozen
 class ReferenceTable:
     """Everything that the sources print of one architecture."""
 
@@ -133,6 +154,7 @@ class ReferenceTable:
     rows: tuple[Row, ...]
     errata: tuple[Erratum, ...]
     file: str
+    claims: tuple[Claim, ...] = ()
 
 
 @frozen
@@ -169,7 +191,7 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
     content = _load(file)
     sources = read_sources(folder)
     top = _Place(file.name, "").mapping(
-        content, {"name": str, "paper": str, "table": list}, {"erratum": list}
+        content, {"name": str, "paper": str, "table": list}, {"erratum": list, "claim": list}
     )
     if top["name"] != name:
         raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
@@ -177,13 +199,15 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
     if not rows:
         raise TableError(file.name, "table", "at least one printed row", "none")
     errata = tuple(_erratum(file.name, i, e) for i, e in enumerate(top.get("erratum", []), 1))
+    claims = tuple(_claim(file.name, i, c) for i, c in enumerate(top.get("claim", []), 1))
     cited = [("paper", top["paper"]), *((row.where, row.source) for row in rows)]
     cited += [(erratum.where, erratum.source) for erratum in errata]
+    cited += [(claim.where, claim.source) for claim in claims]
     for where, key in cited:
         if key not in sources:
             raise TableError(file.name, where, "a source that is a key of sources.toml", repr(key))
     _refuse_contradictions(file.name, rows, errata)
-    return ReferenceTable(name, top["paper"], rows, errata, file.name)
+    return ReferenceTable(name, top["paper"], rows, errata, file.name, claims)
 
 
 @frozen
@@ -232,7 +256,9 @@ class _Place:
 
 def _rows(file: str, number: int, content: object) -> Iterator[Row]:
     place = _Place(file, f"table {number}")
-    table = place.mapping(content, {"source": str, "place": str, "rows": list}, {"kilo": int})
+    table = place.mapping(
+        content, {"source": str, "place": str, "rows": list}, {"kilo": int, "unverified": str}
+    )
     if table.get("kilo", 1000) not in (1000, 1024):
         raise place.refuse("kilo as 1000 or 1024", table["kilo"])
     for i, entry in enumerate(table["rows"], start=1):
@@ -249,7 +275,15 @@ def _rows(file: str, number: int, content: object) -> Iterator[Row]:
         if not row:
             raise at.refuse(f"at least one of {', '.join(QUANTITIES)}", entry)
         values = {q: at.value(q, text, table.get("kilo", 1000)) for q, text in row.items()}
-        yield Row(tuple(addresses), times, values, table["source"], table["place"], at.where)
+        yield Row(
+            tuple(addresses),
+            times,
+            values,
+            table["source"],
+            table["place"],
+            at.where,
+            table.get("unverified"),
+        )
 
 
 def _erratum(file: str, number: int, content: object) -> Erratum:
@@ -267,6 +301,23 @@ def _erratum(file: str, number: int, content: object) -> Erratum:
     return Erratum(
         entry["at"], quantity, printed, should, entry["source"], entry["why"], place.where
     )
+
+
+def _claim(file: str, number: int, content: object) -> Claim:
+    place = _Place(file, f"claim {number}")
+    keys: dict[str, type] = {"quantity": str, "than": str, "factor": str, "more": bool}
+    keys |= {"source": str, "place": str}
+    entry = place.mapping(content, keys, {"should": str, "why": str, "unverified": str})
+    if entry["quantity"] not in COUNT_QUANTITIES:
+        raise place.refuse(
+            f"quantity to be one of {', '.join(COUNT_QUANTITIES)}", entry["quantity"]
+        )
+    if ("should" in entry) != ("why" in entry):
+        raise place.refuse("should and why together, or neither", sorted(entry))
+    for key in ("factor", "should"):
+        if key in entry:
+            entry[key] = place.value(entry["quantity"], entry[key], 1000)
+    return Claim(where=place.where, **{"should": None, "why": None, **entry})
 
 
 def _refuse_contradictions(file: str, rows: tuple[Row, ...], errata: tuple[Erratum, ...]) -> None:

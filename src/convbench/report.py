@@ -163,10 +163,10 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
         row |= {f: _observed_total(own.get(f)) for f in frameworks}
         row["MACs printed"] = ", ".join(_printed_totals(some, "macs")) or ABSENT
         row["MACs exact"] = count(some.macs)
-        agreeing = sum(f.status == "agrees" for f in some.findings)
-        errata = sum(f.status == "erratum" for f in some.findings)
-        row["rows that agree"] = str(agreeing)
-        row["errata"] = str(errata) if errata else ""
+        counts = some.counts
+        row["numbers that agree"] = str(counts["agree"])
+        row["unverified"] = str(counts["unverified"] or "")
+        row["errata"] = str(counts["errata"] or "")
         row["verdict"] = (
             "proven" if all(r.proven for r in own.values()) else Markup("**not proven**")
         )
@@ -174,7 +174,8 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
     note = (
         "Trainable parameters: as the sources print them, by integer arithmetic, and in each "
         "framework's real model. MACs: multiply-accumulates of convolutions and dense layers for "
-        "one image. A model that differs anywhere, in any layer, is not timed."
+        "one image. Unverified: numbers that agree, but whose digits nobody has read in the source "
+        "itself or in two copies of it. A model that differs anywhere, in any layer, is not timed."
     )
     parts = ["## Structure", note, table(rows), _errata(reports, tables)]
     return "\n\n".join(part for part in parts if part)

@@ -172,7 +172,7 @@ class Child:
     def _check(self, name: str, tables: Path) -> CheckReport:
         graph = architecture(name)
         model = self.framework.build(graph, allocate=False)
-        return check(graph, read_table(name, tables), self.framework.observe(model))
+        return check(graph, read_table(name, tables), self.framework.observe(model), architecture)
 
     def _prepare(self, task: Task, tables: Path, warmup_s: Second) -> messages.Reply:
         graph, framework = architecture(task.architecture), self.framework
@@ -184,7 +184,7 @@ class Child:
         began = perf_counter()
         model = framework.build(graph, allocate=True)
         built = perf_counter()
-        report = condensed(check(graph, table, framework.observe(model)))
+        report = condensed(check(graph, table, framework.observe(model), architecture))
         if not report.proven:
             return messages.Refused(_difference(report), report)
         framework.load(model, weights.filler(graph, task.seed))
