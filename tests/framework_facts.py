@@ -16,7 +16,10 @@ from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
 from tests.small_graphs import GRAPHS
 
-ARCHITECTURES = ("lenet5", "lenet5_keras", "resnet20_cifar", "mnist_convnet", "cats_dogs_convnet")
+ARCHITECTURES = (
+    *("lenet1", "lenet5", "lenet5_keras", "resnet20_cifar", "resnet29_v2_cifar_keras"),
+    *("mnist_convnet", "cats_dogs_convnet"),
+)
 
 
 def facts_of(framework, graph, folder):

@@ -11,7 +11,7 @@ from convbench.architectures.digits import CODES
 from convbench.architectures.lenet import C3_TABLE
 from convbench.architectures.vgg import KERNELS
 from convbench.errors import UnknownName
-from convbench.ops import Conv
+from convbench.ops import BatchNorm, Conv
 from tests.builders import graph
 
 
@@ -324,3 +324,37 @@ def test_family(name, want):
 def test_the_headline_is_part_of_the_canon():
     assert set(HEADLINE) <= set(ARCHITECTURES)
     assert len(set(HEADLINE)) == len(HEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "trained"),
+    [
+        ("vgg16_cats_dogs_features", 16_812_353, 2_097_665),
+        ("vgg16_cats_dogs_finetuned", 16_812_353, 2_097_665 + 3 * conv(3, 512, 512)),
+        ("inception_v3_200_features", 24_071_528, dense(2048, 1024, 200)),
+        ("resnet50_cifar100_features", 24_085_348, dense(2048, 256, 100) + 2 * 256),
+        (
+            "resnet50_cifar100_finetuned",
+            24_085_348,
+            dense(2048, 256, 100) + 2 * 256 + 53_120,
+        ),
+    ],
+)
+def test_a_variant_trains_what_its_name_says(name, base, trained):
+    whole, variant = graph(name.rpartition("_")[0]), graph(name)
+    assert whole.parameters == base
+    assert variant.parameters == trained
+    assert variant.parameters + variant.buffers == whole.parameters + whole.buffers
+    assert variant.macs == whole.macs
+
+
+def test_fine_tuning_begins_where_the_lectures_say():
+    vgg_first = next(n.address for n in graph("vgg16_cats_dogs_finetuned") if n.parameters)
+    assert vgg_first == "base.conv5_1"
+    inception = graph("inception_v3_200_finetuned")
+    trained = {n.address.split(".")[1] for n in inception if n.parameters and "base." in n.address}
+    assert trained == {"mixed_8b", "mixed_8c"}
+    resnet = graph("resnet50_cifar100_finetuned")
+    base = [n for n in resnet if n.parameters and n.address.startswith("base.")]
+    assert len(base) == 53
+    assert {type(n.op) for n in base} == {BatchNorm}

@@ -34,7 +34,7 @@ def places(findings):
 def test_an_architecture_is_its_papers(name):
     net = graph(name)
     for observed in (None, observation(net)):
-        report = check(net, table(name), observed)
+        report = check(net, table(name), observed, graph)
         assert report.differs == ()
         assert report.proven
         assert {f.status for f in report.findings} <= {"agrees", "erratum", "unstated"}
@@ -42,19 +42,21 @@ def test_an_architecture_is_its_papers(name):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_erratum_applies_and_says_why(name):
-    findings = check(graph(name), table(name)).findings
+    findings = check(graph(name), table(name), others=graph).findings
     reasons = {f.note for f in findings if f.status == "erratum"}
-    assert reasons == {erratum.why for erratum in table(name).errata}
+    wrong = [claim for claim in table(name).claims if claim.why]
+    assert reasons == {entry.why for entry in (*table(name).errata, *wrong)}
     assert all(len(why) > 40 and re.search(r"\d", why) for why in reasons)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_printed_value_and_every_layer_is_looked_at(name):
     net = graph(name)
-    findings = check(net, table(name), observation(net)).findings
+    findings = check(net, table(name), observation(net), graph).findings
     sourced = [f for f in findings if f.source is not None]
     windowed = [n.address for n in net if isinstance(n.op, Conv | MaxPool)]
-    assert len(sourced) >= sum(len(row.values) for row in table(name).rows)
+    printed = sum(len(row.values) for row in table(name).rows) + len(table(name).claims)
+    assert len(sourced) >= printed
     assert {("network", q) for q in ("parameters", "buffers", "macs")} <= places(findings)
     assert {(n.address, "output") for n in net} <= places(findings)
     assert {(n.address, "tensors") for n in net if n.tensors} <= places(findings)
@@ -64,7 +66,7 @@ def test_every_printed_value_and_every_layer_is_looked_at(name):
 
 @pytest.mark.parametrize("observed", [None, observation(tiny())])
 def test_a_report_says_what_was_checked(observed):
-    report = check(tiny(), evolve(table("lenet5"), rows=(), errata=()), observed)
+    report = check(tiny(), evolve(table("lenet5"), rows=(), errata=(), claims=()), observed)
     assert (report.name, report.layers) == ("tiny", 6)
     assert report.framework == (observed and "fake")
     assert report.parameters == (3 * 9 + 1) * 4 + (4 * 36 + 1) * 10
@@ -128,7 +130,7 @@ BREAKS = [  # network, layer, what the model has in another way there, quantitie
 
 @pytest.mark.parametrize(("name", "at", "break_", "quantities"), BREAKS)
 def test_a_model_that_is_not_what_was_described_is_found_out(name, at, break_, quantities):
-    report = check(graph(name), table(name), break_(observation(graph(name)), at))
+    report = check(graph(name), table(name), break_(observation(graph(name)), at), graph)
     assert sorted({f.quantity for f in report.differs if f.at == at}) == quantities.split()
     assert {f.at for f in report.differs} <= {at, "network"}
     assert all(str(f).endswith("is not what was described") for f in report.differs)
@@ -139,7 +141,7 @@ def test_a_model_that_is_not_what_was_described_is_found_out(name, at, break_, q
 def test_no_layer_may_be_missing(name):
     net = graph(name)
     for node in net:
-        report = check(net, table(name), without_layer(observation(net), node.address))
+        report = check(net, table(name), without_layer(observation(net), node.address), graph)
         assert places(report.differs) == {(node.address, "layer")}
 
 
@@ -151,13 +153,13 @@ def test_no_array_may_be_missing_or_transposed(name):
             turned = (*tensor.shape[::-1], 1)
             for other in (None, trained(*turned), fixed(*turned)):
                 broken = retensored(observation(net), node.address, **{tensor.name: other})
-                found = places(check(net, table(name), broken).differs)
+                found = places(check(net, table(name), broken, graph).differs)
                 assert (node.address, "tensors") in found
 
 
 def test_a_finding_says_all_three_answers():
     broken = changed(observation(graph("lenet5")), "c1", kernel=(3, 3))
-    found = check(graph("lenet5"), table("lenet5"), broken).differs[0]
+    found = check(graph("lenet5"), table("lenet5"), broken, graph).differs[0]
     facts = "printed 5x5, computed 5x5, observed 3x3"
     note = "section II.B: the framework's model is not what was described"
     assert str(found) == f"c1: kernel: {facts}; {note}"
@@ -165,4 +167,4 @@ def test_a_finding_says_all_three_answers():
 
 def test_a_framework_that_does_not_tell_a_window_is_not_blamed():
     silent = changed(observation(graph("lenet5")), "c1", kernel=None, stride=None)
-    assert check(graph("lenet5"), table("lenet5"), silent).proven
+    assert check(graph("lenet5"), table("lenet5"), silent, graph).proven

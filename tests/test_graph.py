@@ -15,6 +15,7 @@ from convbench.ops import (
     MaxPool,
     Rbf,
     Relu,
+    ScaledTanh,
     Sigmoid,
     Softmax,
     TableConv,
@@ -154,7 +155,11 @@ def test_a_mistake_leaves_nothing_behind():
 @pytest.mark.parametrize(
     ("layers", "sentence"),
     [
-        ((), "net.flatten: a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, not in Flatten"),
+        (
+            (),
+            "net.flatten: a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, "
+            "not in Flatten",
+        ),
         (
             (("fc", Dense(10)),),
             "net.fc: a network must end in Softmax, Sigmoid, Rbf or ScaledTanh, not in Dense",
@@ -179,6 +184,11 @@ def test_a_network_ends_in_an_output_layer(layers, sentence):
         ((("fc", Dense(10)), ("softmax", Softmax())), "cross_entropy", "fc"),
         ((("fc", Dense(1)), ("sigmoid", Sigmoid())), "binary_cross_entropy", "fc"),
         ((("codes", Rbf(((1,) * 144, (-1,) * 144))),), "distance", "codes"),
+        (
+            (("fc", Dense(10)), ("squash", ScaledTanh(amplitude=1.7, slope=0.6))),
+            "squared_error",
+            "squash",
+        ),
     ],
 )
 def test_the_last_layer_decides_the_loss(last, loss, logits):
@@ -301,3 +311,24 @@ def test_freezing_what_is_not_there_is_refused():
         UnknownName, match=r"unknown node or scope of net 'com'; known: input, conv"
     ):
         net.freeze("com")
+
+
+def test_what_is_spared_stays_trainable():
+    net = Builder("net", (3, 4, 4))
+    x = net.chain(net.input, ("base.conv1", Conv(2, 3)), ("base.conv2", Conv(3, 1)))
+    net.freeze("base", but=lambda node: node.address.endswith("2"))
+    net.chain(x, ("flat", Flatten()), ("fc", Dense(5)), ("softmax", Softmax()))
+    graph = net.graph()
+    assert [node.address for node in graph if node.frozen] == ["base.conv1"]
+    assert graph["base.conv2"].parameters == 2 * 3 + 3
+
+
+def test_a_part_of_a_network_lies_in_its_scope():
+    net = Builder("net", (3, 4, 4))
+    base = net.within("base").within("stem")
+    assert base("conv", Conv(2, 3), net.input) == "base.stem.conv"
+    assert net.shape("base.stem.conv") == base.shape("base.stem.conv") == (2, 2, 2)
+    with pytest.raises(BadAddress, match=r"net\.base\.stem\.conv: this address is taken"):
+        base("conv", Relu(), net.input)
+    with pytest.raises(BadAddress, match=r"net\.base: base would be both a node and a scope"):
+        net("base", Relu(), net.input)

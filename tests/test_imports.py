@@ -26,7 +26,8 @@ ALLOWED = {
     "observation": ("ops",),
     "architectures": ("architectures", "graph", "errors"),
     "reference": ("errors", "units"),
-    "check": ("graph", "infer", "ops", "observation", "reference", "errors"),
+    "quantities": ("graph", "infer", "ops", "observation"),
+    "check": ("graph", "quantities", "ops", "observation", "reference", "errors"),
     "frameworks": ("ops", "graph", "errors", "units", "observation", "frameworks"),
     "record": ("units", "errors", "check"),
     "messages": ("record", "check", "errors", "units"),
@@ -45,8 +46,24 @@ ALLOWED = {
     "progress": ("record", "units"),
 }
 
-FAMILY = ("graph", "ops", "errors", "architectures.blocks", "architectures.digits")
+FAMILY = (
+    *("graph", "ops", "errors"),
+    *("architectures.blocks", "architectures.branches", "architectures.digits"),
+)
 """What a file of `architectures` may import: the description of networks, not of each other."""
+
+BASES = {
+    "architectures.resnext": ("architectures.resnet",),
+    "architectures.inception_v4": ("architectures.inception_v3",),
+    "architectures.inception_resnet": (
+        "architectures.inception_v3",
+        "architectures.inception_v4",
+    ),
+    "architectures.transfer": (
+        *("architectures.vgg", "architectures.resnet", "architectures.inception_v3"),
+    ),
+}
+"""Networks that are made of others' parts, and of whose."""
 
 OUTERMOST = ("__main__", "cli", "plugin")
 """May import anything, and nothing imports them, but for `__main__`, which is `cli`."""
@@ -106,7 +123,7 @@ def allowed(module: str, reached: str) -> bool:
         return reached in MODULES
     package, _, file = module.partition(".")
     if package == "architectures" and file:
-        return reached in FAMILY
+        return reached in FAMILY + BASES.get(module, ())
     return lies_in(reached, ALLOWED[package])
 
 
@@ -149,6 +166,11 @@ def test_no_module_is_overlooked():
         ("frameworks.keras", "import torch.nn", "frameworks.keras uses torch"),
         ("frameworks", "def f():\n    import keras", "frameworks uses keras"),
         ("architectures.zfnet", "from convbench.architectures import alexnet", None),
+        (
+            "architectures.resnet",
+            "from convbench.architectures.resnext import resnext",
+            "architectures.resnet imports architectures.resnext",
+        ),
         ("launcher", "from convbench.worker import main", "launcher imports worker"),
         ("runner", "from convbench.plugin import State", "runner imports plugin"),
         ("cli", "import convbench.plugin", "cli imports plugin"),
@@ -171,6 +193,7 @@ def test_an_offending_source_is_seen(module, source, objection):
         ("worker", "from convbench.frameworks import Pass, weights"),
         ("architectures", "from convbench.architectures.vgg import vgg"),
         ("architectures.vgg", "from convbench.architectures.blocks import classifier"),
+        ("architectures.resnext", "from convbench.architectures.resnet import bottlenecks"),
         ("plugin", "import pytest\nfrom convbench import report"),
         ("frameworks.pytorch", "import torch.nn.functional as F"),
         ("launcher", "import os\nx = os.environ"),

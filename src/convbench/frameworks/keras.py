@@ -6,6 +6,7 @@ paid for once, when weights are loaded, and never at run time.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -90,6 +91,8 @@ class Keras:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def build(self, graph: Graph, *, allocate: bool) -> Network:
+        # Keras walks from a model's outputs to its input by recursion, twice a layer.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + 4 * len(graph.nodes)))
         scope = nullcontext() if allocate else keras.StatelessScope(initialize_variables=False)
         values: dict[str, Any] = {}
         with scope:
