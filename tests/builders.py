@@ -11,6 +11,7 @@ from convbench.architectures import architecture
 from convbench.graph import Builder, Graph, Node
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import (
+    AvgPool,
     Conv,
     Dense,
     Flatten,
@@ -86,7 +87,7 @@ def _observed(node: Node) -> ObservedNode:
 
 def _window(op: Op) -> tuple[Pair | None, Pair | None]:
     match op:
-        case Conv() | MaxPool():
+        case Conv() | MaxPool() | AvgPool():
             return op.kernel, op.stride
         case TableConv():
             return op.kernel, (1, 1)

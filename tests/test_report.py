@@ -95,7 +95,7 @@ def test_structure_has_what_is_printed_what_is_exact_and_what_each_framework_has
     assert (lenet["printed"], lenet["exact"]) == ("60,000", "60,000")
     assert (lenet["pytorch"], lenet["keras"]) == ("60,000", "60,000")
     assert lenet["MACs printed"] == "300K (erratum)"
-    assert (lenet["rows that agree"], lenet["errata"], lenet["verdict"]) == ("2", "1", "proven")
+    assert (lenet["numbers that agree"], lenet["errata"], lenet["verdict"]) == ("2", "1", "proven")
     assert vgg["printed"] == vgg["MACs printed"] == ABSENT
     assert (vgg["pytorch"], vgg["keras"]) == ("1 difference", "138,357,544")
     assert vgg["verdict"] == "**not proven**"

@@ -36,6 +36,8 @@ class Finding:
     note: str | None = None
     unverified: bool = False
     """Whether nobody has held the printed digits against the source itself or two copies of it."""
+    where: str | None = None
+    """The table and row that print it, which may mean several places."""
 
     def __str__(self) -> str:
         said = (("printed", self.printed), ("computed", self.computed), ("observed", self.observed))
@@ -62,13 +64,20 @@ class CheckReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many printed numbers agree, agree though unverified, have an erratum, or differ."""
-        printed = [f for f in self.findings if f.printed is not None]
-        agree = [f.unverified for f in printed if f.status == "agrees"]
+        """How many printed numbers agree, agree though unverified, have an erratum, or differ.
+
+        A number that is printed once for several places counts once.
+        """
+        printed = {
+            (f.where or f.at, f.quantity, f.status, f.unverified)
+            for f in self.findings
+            if f.printed is not None
+        }
+        agree = [unverified for _, _, status, unverified in printed if status == "agrees"]
         return {
             "agree": agree.count(False),
             "unverified": agree.count(True),
-            "errata": sum(f.status == "erratum" for f in printed),
+            "errata": sum(status == "erratum" for _, _, status, _ in printed),
             "differ": len(self.differs),
         }
 
@@ -179,6 +188,7 @@ def _compare(
         status,
         note,
         row.unverified is not None,
+        row.where,
     )
 
 
@@ -216,6 +226,7 @@ def _claim_finding(
         status,
         note,
         claim.unverified is not None,
+        claim.where,
     )
 
 

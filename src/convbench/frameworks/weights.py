@@ -95,6 +95,10 @@ def _second_moments(graph: Graph) -> dict[str, float]:
         match node.op:
             case Conv() | TableConv() | Dense():
                 power[node.address] = 2.0
+            case Relu() if isinstance(graph[node.inputs[0]].op, Add):
+                # A sum with what has been a ReLU is positive for the most part. Too much here
+                # is safe; too little would be raised to the power of the number of blocks.
+                power[node.address] = before[0]
             case Relu() | Relu6() | Silu():
                 power[node.address] = before[0] / 2
             case Add():
