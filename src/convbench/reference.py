@@ -178,8 +178,8 @@ def read_sources(folder: Path) -> dict[str, Source]:
     """The bibliography; raises TableError where an entry is incomplete."""
     file = folder / "sources.toml"
     found = {}
-    for key, entry in _load(file).items():
-        place = _Place(file.name, f"[{key}]")
+    for key, entry in load(file).items():
+        place = Place(file.name, f"[{key}]")
         fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
         found[key] = Source(key, **fields)
     return found
@@ -188,9 +188,9 @@ def read_sources(folder: Path) -> dict[str, Source]:
 def read_table(name: str, folder: Path) -> ReferenceTable:
     """The reference table of an architecture; raises TableError with file, table and row."""
     file = folder / f"{name}.toml"
-    content = _load(file)
+    content = load(file)
     sources = read_sources(folder)
-    top = _Place(file.name, "").mapping(
+    top = Place(file.name, "").mapping(
         content, {"name": str, "paper": str, "table": list}, {"erratum": list, "claim": list}
     )
     if top["name"] != name:
@@ -211,13 +211,14 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
 
 
 @frozen
-class _Place:
+class Place:
     """Where in a file something stands, and how to refuse what stands there."""
 
     file: str
     where: str
 
     def refuse(self, wanted: str, got: object) -> TableError:
+        """What to raise for something that stands here."""
         return TableError(self.file, self.where, wanted, repr(got))
 
     def mapping(
@@ -255,14 +256,14 @@ class _Place:
 
 
 def _rows(file: str, number: int, content: object) -> Iterator[Row]:
-    place = _Place(file, f"table {number}")
+    place = Place(file, f"table {number}")
     table = place.mapping(
         content, {"source": str, "place": str, "rows": list}, {"kilo": int, "unverified": str}
     )
     if table.get("kilo", 1000) not in (1000, 1024):
         raise place.refuse("kilo as 1000 or 1024", table["kilo"])
     for i, entry in enumerate(table["rows"], start=1):
-        at = _Place(file, f"table {number} ({table['place']}), row {i}")
+        at = Place(file, f"table {number} ({table['place']}), row {i}")
         types: dict[str, type] = dict.fromkeys(SHAPE_QUANTITIES, list)
         types |= dict.fromkeys(COUNT_QUANTITIES, str)
         row = at.mapping(entry, {"at": object}, {**types, "times": int})
@@ -287,7 +288,7 @@ def _rows(file: str, number: int, content: object) -> Iterator[Row]:
 
 
 def _erratum(file: str, number: int, content: object) -> Erratum:
-    place = _Place(file, f"erratum {number}")
+    place = Place(file, f"erratum {number}")
     keys: dict[str, type] = {"at": str, "quantity": str, "printed": object, "should": object}
     entry = place.mapping(content, {**keys, "source": str, "why": str}, {"kilo": int})
     quantity, should = entry["quantity"], entry["should"]
@@ -304,7 +305,7 @@ def _erratum(file: str, number: int, content: object) -> Erratum:
 
 
 def _claim(file: str, number: int, content: object) -> Claim:
-    place = _Place(file, f"claim {number}")
+    place = Place(file, f"claim {number}")
     keys: dict[str, type] = {"quantity": str, "than": str, "factor": str, "more": bool}
     keys |= {"source": str, "place": str}
     entry = place.mapping(content, keys, {"should": str, "why": str, "unverified": str})
@@ -343,7 +344,8 @@ def _refuse_contradictions(file: str, rows: tuple[Row, ...], errata: tuple[Errat
             )
 
 
-def _load(file: Path) -> dict[str, Any]:
+def load(file: Path) -> dict[str, Any]:
+    """What a TOML file holds; raises TableError where it cannot be read."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
