@@ -124,7 +124,7 @@ def test_show_has_every_layer_and_what_is_printed_of_it(run):
 
 def test_show_as_json_adds_up_to_its_totals(run):
     shown = json.loads(run("show", "lenet5", "--format", "json").out)
-    assert list(shown) == [*LIST_KEYS, "layers", "findings"]
+    assert list(shown) == [*LIST_KEYS, "layers", "findings", "implementations"]
     for quantity in ("parameters", "buffers", "macs"):
         assert sum(layer[quantity] for layer in shown["layers"]) == shown[quantity]
     assert [list(f) for f in shown["findings"]] == [FINDING_KEYS] * len(shown["findings"])

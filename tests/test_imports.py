@@ -26,6 +26,7 @@ ALLOWED = {
     "observation": ("ops",),
     "architectures": ("architectures", "graph", "errors"),
     "reference": ("errors", "units"),
+    "implementations": ("architectures", "graph", "reference", "errors", "tables", "units"),
     "quantities": ("graph", "infer", "ops", "observation"),
     "check": ("graph", "quantities", "ops", "observation", "reference", "errors"),
     "frameworks": ("ops", "graph", "errors", "units", "observation", "frameworks"),

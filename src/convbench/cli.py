@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from convbench import __version__, architectures, frameworks
 from convbench.check import CheckReport, check
 from convbench.errors import ConvbenchError, UnknownName, Unsupported, WorkerFailed
+from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
 from convbench.record import as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
@@ -83,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     errata = formatted("errata", "where the sources are wrong, and why", errata_)
     errata.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
+    others = formatted(
+        "implementations",
+        "the models of the libraries beside the papers' networks",
+        implementations_,
+    )
+    others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
@@ -119,8 +126,11 @@ def show_(options: argparse.Namespace) -> int:
         }
         for node in graph
     ]
+    implementations = compare([options.name], tables_folder())
     if options.format == "json":
-        _json({**_summary(options.name), "layers": layers, "findings": as_json(report.findings)})
+        findings = as_json(report.findings)
+        content = {"layers": layers, "findings": findings, "implementations": implementations}
+        _json({**_summary(options.name), **content})
         return OK
     summary = _summary(options.name)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
@@ -131,6 +141,8 @@ def show_(options: argparse.Namespace) -> int:
     if whole:
         print(f"printed of the whole: {whole}")
     _print_errata([report])
+    if implementations:
+        print("\nImplementations:", as_text(implementations, options.format), sep="\n")
     return OK
 
 
@@ -188,6 +200,16 @@ def errata_(options: argparse.Namespace) -> int:
                 f"{row['name']}: {row['at']}: {row['quantity']}: “{row['source']}” prints "
                 f"{row['printed']}, exact is {row['exact']}. {row['why']}\n"
             )
+    return OK
+
+
+def implementations_(options: argparse.Namespace) -> int:
+    """Prints what the models of the libraries hold, and where they are not the papers' networks."""
+    rows = compare(architectures.select(options.names or ["all"]), tables_folder())
+    if options.format == "json":
+        _json(rows)
+    elif rows:
+        print(as_text(rows, options.format))
     return OK
 
 

@@ -60,4 +60,4 @@ def _with_strokes(signs: str) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text in ("", ABSENT) or text[:1].isdigit()
+    return text in ("", ABSENT) or text.lstrip("+-")[:1].isdigit()

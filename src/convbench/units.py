@@ -71,6 +71,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def signed(value: int) -> str:
+    """An exact difference with its sign; no difference has none.
+
+    >>> signed(26560), signed(-7), signed(0)
+    ('+26,560', '-7', '0')
+    """
+    return f"{value:+,}" if value else "0"
+
+
 def rate(value: ImagesPerSecond) -> str:
     """Throughput in images per second, three significant digits.
 
