@@ -123,8 +123,9 @@ def test_every_difference_of_our_file_has_its_reason():
 
 
 def explained(more, sentence):
-    """Whether a sentence holds a difference of totals, or two figures that it is between."""
-    figures = [int(figure.replace(",", "")) for figure in re.findall(r"\d[\d,]*", sentence)]
+    """Whether a sentence holds a difference of totals, or two figures that it lies between."""
+    found = re.findall(r"\d{1,3}(?:,\d{3})+", sentence)
+    figures = [int(figure.replace(",", "")) for figure in found]
     return abs(more) in {abs(a - b) for a in figures for b in (*figures, 0)}
 
 
