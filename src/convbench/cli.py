@@ -160,7 +160,8 @@ def check_(options: argparse.Namespace) -> int:
         _json(as_json(found))
     else:
         print(table([_verdict(report) for report in found], options.format))
-        print(_sum(found))
+        if found:
+            print(_sum(found))
         _print_errata(found)
     for text in failures:
         print(f"convbench: {text}", file=sys.stderr)
