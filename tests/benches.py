@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd  # noqa: F401  (what a run in this process imports, the next one would again)
 import pytest
 
 from convbench.record import Journal, Measurement

@@ -27,6 +27,10 @@ SENTENCES = [
         "unknown framework 'mxnet'; known: pytorch, keras",
     ),
     (
+        errors.BadOption("--bench-batch", "a positive whole number", "x"),
+        "--bench-batch must be a positive whole number, but is 'x'",
+    ),
+    (
         errors.TableError("vgg16.toml", "table 1", "a list", "'3'"),
         "vgg16.toml, table 1: wanted a list, found '3'",
     ),

@@ -45,6 +45,7 @@ ALLOWED = {
         "tables",
     ),
     "progress": ("record", "units"),
+    "options": ("architectures", "errors", "frameworks", "units"),
 }
 
 FAMILY = (
@@ -76,8 +77,8 @@ ENTRANCES = {
     "matplotlib": ("plots",),
     "pynvml": ("machine",),
     "pytest": ("plugin",),
-    "os.environ": ("launcher", "plugin"),
-    "os.getenv": ("launcher", "plugin"),
+    "os.environ": ("launcher", "options"),
+    "os.getenv": ("launcher", "options"),
 }
 
 

@@ -72,6 +72,18 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 
 @frozen(str=False, eq=False)
+class BadOption(ConvbenchError):
+    """An option of the command line with a value that it cannot have."""
+
+    option: str
+    wanted: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.option} must be {self.wanted}, but is {self.got!r}"
+
+
+@frozen(str=False, eq=False)
 class TableError(ConvbenchError):
     """A reference table that cannot be read, or that contradicts itself."""
 

@@ -7,7 +7,6 @@ tasks there are, hands it a clock that the workers drive, and writes the report.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
@@ -15,43 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
-from convbench import architectures, frameworks, machine
+from convbench import frameworks, machine, options
 from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
+from convbench.options import Options
 from convbench.progress import Progress
 from convbench.record import Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
-from convbench.units import Second
 
-DEVICES = ("cpu", "cuda")
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
-DEFAULT_FRAMEWORKS = ("pytorch", "keras")
 TIMED, STRUCTURE = "convbench_timed", "convbench_structure"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of `--help`, all of them optional."""
-    group = parser.getgroup("convbench", "the networks of the papers, proven and timed")
-    add = group.addoption
-    add("--bench-arch", metavar="NAMES", default="all", help="names, families, headline, all")
-    add("--bench-framework", metavar="NAMES", help="pytorch, keras (default: both)")
-    add(
-        "--bench-pass",
-        metavar="NAMES",
-        default="forward,backward",
-        help=f"of {', '.join(PASSES)} (default: forward,backward)",
-    )
-    add("--bench-batch", metavar="N", help="images in a batch (default: 4 on a CPU, 32 on a GPU)")
-    add("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
-    add("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
-    add("--bench-seconds", metavar="S", default="2", help="timed seconds a task (default: 2)")
-    add("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
-    add("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
-    parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
+    options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,49 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STATE] = State(options=Options.read(config))
     except ConvbenchError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-@frozen
-class Options:
-    """What to time and how, as the command line says."""
-
-    architectures: tuple[str, ...]
-    frameworks: tuple[str, ...]
-    asked_for: bool
-    """Whether the frameworks were named: then one that is missing is a failure."""
-    passes: tuple[str, ...]
-    batch: int | None
-    device: str | None
-    threads: int | None
-    seconds: Second
-    timeout_s: Second
-    report: Path | None
-
-    @classmethod
-    def read(cls, config: pytest.Config) -> Options:
-        """The options of this run; raises ConvbenchError or pytest.UsageError."""
-        named = config.getoption("bench_framework")
-        chosen = _names(config, "framework") if named is not None else DEFAULT_FRAMEWORKS
-        for name in chosen:
-            frameworks.known(name)
-        device = config.getoption("bench_device")
-        if device is not None:
-            _one_of("device", device, DEVICES)
-        passes = _names(config, "pass")
-        for name in passes:
-            _one_of("pass", name, PASSES)
-        return cls(
-            architectures=architectures.select(_names(config, "arch")),
-            frameworks=chosen,
-            asked_for=named is not None or bool(os.environ.get("CI")),
-            passes=passes,
-            batch=_number(config, "batch", int),
-            device=device,
-            threads=_number(config, "threads", int),
-            seconds=_number(config, "seconds", float),
-            timeout_s=_number(config, "timeout", float),
-            report=_report_folder(config),
-        )
 
 
 @define
@@ -160,13 +98,13 @@ STATE = pytest.StashKey[State]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each architecture, framework and, with a marker, pass that was chosen."""
-    options = metafunc.config.stash[STATE].options
-    cases = list(product(options.architectures, options.frameworks))
+    chosen = metafunc.config.stash[STATE].options
+    cases = list(product(chosen.architectures, chosen.frameworks))
     ids = [f"{architecture}-{framework}" for architecture, framework in cases]
     if STRUCTURE in metafunc.fixturenames:
         metafunc.parametrize(STRUCTURE, cases, ids=ids, indirect=True)
     if TIMED in metafunc.fixturenames:
-        if _pass(metafunc.definition) not in options.passes:
+        if _pass(metafunc.definition) not in chosen.passes:
             cases, ids = [("", "")], [NOT_CHOSEN]
         metafunc.parametrize(TIMED, cases, ids=ids, indirect=True)
 
@@ -320,7 +258,7 @@ def _pass(item: pytest.Item) -> str:
             f'as in @pytest.mark.convbench_pass("{PASSES[0]}")'
         )
     try:
-        return _one_of("pass", str(marker.args[0]), PASSES)
+        return options.one_of("pass", str(marker.args[0]), PASSES)
     except UnknownName as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
 
@@ -344,44 +282,3 @@ def _refuse_missing(state: State, framework: str) -> None:
     if state.options.asked_for:
         pytest.fail(str(absent), pytrace=False)
     pytest.skip(str(absent))
-
-
-def _names(config: pytest.Config, option: str) -> tuple[str, ...]:
-    """The names that an option lists; at least one."""
-    text: str = config.getoption(f"bench_{option}")
-    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    if not names:
-        raise pytest.UsageError(f"--bench-{option} wants one or more names, but is {text!r}")
-    return names
-
-
-def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
-    if name not in known:
-        raise UnknownName(kind, name, known)
-    return name
-
-
-def _number(config: pytest.Config, name: str, type_: type[Any]) -> Any:
-    """An option that must be a positive number; None if it is not given."""
-    text = config.getoption(f"bench_{name}")
-    if text is None:
-        return None
-    try:
-        value = type_(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < float("inf"):
-        whole = "a positive whole number" if type_ is int else "a positive number"
-        raise pytest.UsageError(f"--bench-{name} must be {whole}, but is {text!r}")
-    return value
-
-
-def _report_folder(config: pytest.Config) -> Path | None:
-    given: str = config.getoption("bench_report") or config.getini("bench_report")
-    if given == "none":
-        return None
-    return (
-        config.invocation_params.dir / given
-        if config.getoption("bench_report")
-        else (config.rootpath / given)
-    )

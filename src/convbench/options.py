@@ -1,0 +1,125 @@
+"""The options of a run: what to time and how, as pytest's command line says.
+
+Read through pytest's configuration, which is known here by its methods' names alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from convbench import architectures, frameworks
+from convbench.errors import BadOption, UnknownName
+from convbench.frameworks import PASSES
+from convbench.units import Second
+
+DEVICES = ("cpu", "cuda")
+DEFAULT_FRAMEWORKS = ("pytorch", "keras")
+
+
+def add(parser: Any) -> None:
+    """Tells pytest's parser of the options, all of them optional."""
+    group = parser.getgroup("convbench", "the networks of the papers, proven and timed")
+    option = group.addoption
+    option("--bench-arch", metavar="NAMES", default="all", help="names, families, headline, all")
+    option("--bench-framework", metavar="NAMES", help="pytorch, keras (default: both)")
+    option(
+        "--bench-pass",
+        metavar="NAMES",
+        default="forward,backward",
+        help=f"of {', '.join(PASSES)} (default: forward,backward)",
+    )
+    option("--bench-batch", metavar="N", help="images in a batch (default: 4, on a GPU 32)")
+    option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
+    option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
+    option("--bench-seconds", metavar="S", default="2", help="timed seconds a task (default: 2)")
+    option("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
+    option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
+    parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
+
+
+@frozen
+class Options:
+    """What to time and how, as the command line says."""
+
+    architectures: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    asked_for: bool
+    """Whether the frameworks were named: then one that is missing is a failure."""
+    passes: tuple[str, ...]
+    batch: int | None
+    device: str | None
+    threads: int | None
+    seconds: Second
+    timeout_s: Second
+    report: Path | None
+
+    @classmethod
+    def read(cls, config: Any) -> Options:
+        """The options of this run; raises ConvbenchError."""
+        named = config.getoption("bench_framework")
+        chosen = _names(config, "framework") if named is not None else DEFAULT_FRAMEWORKS
+        for name in chosen:
+            frameworks.known(name)
+        device = config.getoption("bench_device")
+        if device is not None:
+            one_of("device", device, DEVICES)
+        passes = _names(config, "pass")
+        for name in passes:
+            one_of("pass", name, PASSES)
+        return cls(
+            architectures=architectures.select(_names(config, "arch")),
+            frameworks=chosen,
+            asked_for=named is not None or bool(os.environ.get("CI")),
+            passes=passes,
+            batch=_number(config, "batch", int),
+            device=device,
+            threads=_number(config, "threads", int),
+            seconds=_number(config, "seconds", float),
+            timeout_s=_number(config, "timeout", float),
+            report=_report_folder(config),
+        )
+
+
+def one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
+    """`name` if it is known; raises UnknownName."""
+    if name not in known:
+        raise UnknownName(kind, name, known)
+    return name
+
+
+def _names(config: Any, option: str) -> tuple[str, ...]:
+    """The names that an option lists; at least one."""
+    text: str = config.getoption(f"bench_{option}")
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not names:
+        raise BadOption(f"--bench-{option}", "one or more names", text)
+    return names
+
+
+def _number(config: Any, name: str, type_: type[Any]) -> Any:
+    """An option that must be a positive number; None if it is not given."""
+    text = config.getoption(f"bench_{name}")
+    if text is None:
+        return None
+    try:
+        value = type_(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        whole = "a positive whole number" if type_ is int else "a positive number"
+        raise BadOption(f"--bench-{name}", whole, text)
+    return value
+
+
+def _report_folder(config: Any) -> Path | None:
+    given: str = config.getoption("bench_report") or config.getini("bench_report")
+    if given == "none":
+        return None
+    folder: Path = (
+        config.invocation_params.dir if config.getoption("bench_report") else config.rootpath
+    )
+    return folder / given
