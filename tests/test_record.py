@@ -206,3 +206,23 @@ def test_memory_that_nobody_could_tell_is_not_zero():
 
 def test_a_label_is_a_few_words():
     assert TASK.label == "vgg16 keras train_step"
+
+
+def test_runs_that_begin_at_once_have_a_folder_each(tmp_path):
+    path = tmp_path / "reports" / "2026-01-02T030405-cpu" / record.JOURNAL
+    runs = [Journal(path, new=True) for _ in range(3)]
+    assert not path.parent.parent.exists(), "a run without an entry leaves nothing"
+    for journal in (*runs, *runs):
+        journal.append(ENVIRONMENT)
+    assert [journal.path.parent.name for journal in runs] == [
+        path.parent.name,
+        f"{path.parent.name}-2",
+        f"{path.parent.name}-3",
+    ]
+    assert [len(list(journal.entries())) for journal in runs] == [2, 2, 2]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("", encoding="ascii")
+    with pytest.raises(OSError, match="File exists"):
+        Journal(tmp_path / "file" / "run" / record.JOURNAL, new=True).append(ENVIRONMENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
@@ -225,6 +226,22 @@ def test_the_index_has_one_line_for_each_run_the_newest_first(tmp_path, tables):
     rows = rows_below((old.parent / "README.md").read_text(encoding="utf-8"), "# Reports")
     assert [row["run"] for row in rows] == [f"[{f.name}]({f.name}/report.md)" for f in (new, old)]
     assert [(row["GPU"], row["measured"]) for row in rows] == [("H200", "0"), (ABSENT, "4")]
+
+
+@pytest.mark.parametrize("name", ["run/report.md", "README.md"])
+def test_what_cannot_be_written_anew_stays_as_it_was(tmp_path, tables, monkeypatch, name):
+    def half(path, text, **_):
+        path.write_bytes(text.encode()[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = samples.write_run(tmp_path)
+    file = folder.parent / name.replace("run", folder.name)
+    file.write_bytes(b"what was there")
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space"):
+        report.write(folder, tables) if "report" in name else report.write_index(folder.parent)
+    assert file.read_bytes() == b"what was there"
+    assert not list(tmp_path.rglob(".*")), "nothing is left beside it"
 
 
 def test_a_run_whose_journal_cannot_be_read_does_not_stop_the_others(tmp_path, tables):

@@ -21,7 +21,7 @@ from convbench.check import CheckReport, check
 from convbench.errors import ConvbenchError, UnknownName, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
-from convbench.record import as_json
+from convbench.record import JOURNAL, as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
 from convbench.runner import ask_check
 from convbench.tables import table
@@ -218,14 +218,12 @@ def report_(options: argparse.Namespace) -> int:
     """Writes `report.md`, its plot and the index again."""
     from convbench import report  # noqa: PLC0415  (plots take a second to import)
 
-    if not (options.folder / "measurements.jsonl").exists():
-        runs = [path.parent.name for path in sorted(options.folder.glob("*/measurements.jsonl"))]
+    if not (options.folder / JOURNAL).exists():
+        runs = [path.parent.name for path in sorted(options.folder.glob(f"*/{JOURNAL}"))]
         raise Unsupported(
             str(options.folder),
             "it is not the folder of one run",
-            f"name one of its runs: {', '.join(runs)}"
-            if runs
-            else "name one with measurements.jsonl",
+            f"name one of its runs: {', '.join(runs)}" if runs else f"name one with {JOURNAL}",
         )
     print(report.write(options.folder, tables_folder()))
     return OK

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsu
 from convbench.frameworks import PASSES
 from convbench.options import Options
 from convbench.progress import Progress
-from convbench.record import Journal, Measurement, Task
+from convbench.record import JOURNAL, Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
 
@@ -80,16 +79,14 @@ class State:
                 tables=tables_folder(),
                 seconds=self.options.seconds,
                 timeout_s=self.options.timeout_s,
-                journal=Journal(self._new(folder) / "measurements.jsonl") if folder else None,
+                journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
                 folder=config.rootpath,
             )
         return self.run
 
-    def _new(self, folder: Path) -> Path:
-        """A folder for this run alone, named by its time and its device."""
-        name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{self.device()}"
-        others = sum(1 for _ in folder.glob(f"{name}*"))
-        return folder / (f"{name}-{others + 1}" if others else name)
+    def _name(self) -> str:
+        """The run by its time and its device."""
+        return f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{self.device()}"
 
 
 STATE = pytest.StashKey[State]()

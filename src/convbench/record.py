@@ -9,9 +9,11 @@ Schema history
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -24,6 +26,8 @@ from convbench.errors import BadRecord
 from convbench.units import Byte, ImagesPerSecond, Second
 
 SCHEMA = 1
+JOURNAL = "measurements.jsonl"
+"""The journal's name in the folder of its run."""
 
 Outcome: TypeAlias = Literal["measured", "failed", "refused"]
 
@@ -181,16 +185,22 @@ def structure(content: Any, type_: type[Any], where: str) -> Any:
 
 
 class Journal:
-    """An append-only file of entries, each on disk before the next task begins."""
+    """An append-only file of entries, each on disk before the next task begins.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A `new` one takes, with its first entry, a folder that no other run has: the one that `path`
+    names, or the next that is free.
+    """
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        self.path, self._new = path, new
 
     def append(self, entry: Entry) -> None:
         """Writes and syncs one entry; raises OSError if the disk does not take it.
 
         A last line that was cut off makes room for it.
         """
+        if self._new:
+            self.path, self._new = _new_folder(self.path.parent) / self.path.name, False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             _drop_partial_line(file)
@@ -203,6 +213,17 @@ class Journal:
         lines = self.path.read_bytes().split(b"\n")
         for number, text in enumerate(lines[:-1], start=1):
             yield parse(text, f"{self.path.name}, line {number}")
+
+
+def _new_folder(folder: Path) -> Path:
+    """`folder`, made here and now, or `folder-2` and so on if another run was faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        made = folder.with_name(f"{folder.name}-{number}") if number > 1 else folder
+        with contextlib.suppress(FileExistsError):
+            made.mkdir()
+            break
+    return made
 
 
 def _drop_partial_line(file: BinaryIO) -> None:

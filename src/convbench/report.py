@@ -6,6 +6,7 @@ the byte.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from convbench import plots
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
-from convbench.record import Entry, Environment, Journal, Measurement, Memory
+from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory
 from convbench.reference import read_sources
 from convbench.stats import spread
 from convbench.tables import ABSENT, Markup, escaped, table
@@ -37,14 +38,12 @@ def write(folder: Path, tables: Path) -> Path:
 
     Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
     """
-    entries = list(Journal(folder / "measurements.jsonl").entries())
+    entries = list(Journal(folder / JOURNAL).entries())
     measured = [e for e in _measurements(entries) if e.outcome == "measured"]
     if measured:
         plots.throughput(_panels(measured), folder / "throughput.png")
     report = folder / "report.md"
-    report.write_text(
-        markdown(entries, folder.name, tables), encoding="utf-8", errors="backslashreplace"
-    )
+    _replace(report, markdown(entries, folder.name, tables))
     write_index(folder.parent)
     return report
 
@@ -87,7 +86,7 @@ def throughput(entries: Sequence[Entry]) -> str:
 def write_index(folder: Path) -> None:
     """Writes `README.md` beside the runs: one line for each, the newest first."""
     rows = []
-    for path in sorted(folder.glob("*/measurements.jsonl"), reverse=True):
+    for path in sorted(folder.glob(f"*/{JOURNAL}"), reverse=True):
         try:
             entries = list(Journal(path).entries())
             environment = _first_environment(entries)
@@ -105,7 +104,17 @@ def write_index(folder: Path) -> None:
             }
         )
     text = f"# Reports\n\n{table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    _replace(folder / "README.md", text)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes a file as a whole or not at all, whoever else reads or writes it meanwhile."""
+    whole = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        whole.write_text(text, encoding="utf-8", errors="backslashreplace")
+        whole.replace(file)
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def _environment(entries: Sequence[Entry]) -> str:
@@ -341,7 +350,7 @@ def _first_environment(entries: Iterable[Entry]) -> Environment:
     for entry in entries:
         if isinstance(entry, Environment):
             return entry
-    raise BadRecord("measurements.jsonl", "an environment as its first line", "none")
+    raise BadRecord(JOURNAL, "an environment as its first line", "none")
 
 
 def _bytes(value: int | None) -> str:
