@@ -23,7 +23,7 @@ ALLOWED = {
     "tables": (),
     "infer": ("ops", "errors"),
     "graph": ("ops", "infer", "errors"),
-    "observation": ("ops",),
+    "observation": ("ops", "errors"),
     "architectures": ("architectures", "graph", "errors"),
     "reference": ("errors", "units"),
     "implementations": ("architectures", "graph", "reference", "errors", "tables", "units"),
@@ -35,7 +35,7 @@ ALLOWED = {
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
-        *("machine", "reference", "units"),
+        *("machine", "observation", "reference", "units"),
     ),
     "launcher": ("messages", "errors", "units"),
     "runner": ("launcher", "messages", "record", "check", "errors", "machine", "units"),

@@ -85,6 +85,32 @@ def test_a_model_that_is_not_the_papers_is_not_timed_and_the_place_is_named(faul
     assert isinstance(answers(PREPARE)[1], messages.Prepared)
 
 
+NO_OBSERVATIONS = {
+    "nothing": (lambda _: None, "its observe returned None, not an Observation"),
+    "a dict": (lambda seen: {"nodes": seen.nodes}, "its observe returned {"),
+    "another's": (
+        lambda seen: evolve(seen, framework="pytorch"),
+        "its observe speaks of the framework 'pytorch'",
+    ),
+    "a shape without a size": (
+        lambda seen: evolve(seen.nodes["c1"], output=(6, None, 28)),
+        "an observation: a shape must be a tuple of whole numbers, but is (6, None, 28)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), NO_OBSERVATIONS.values(), ids=NO_OBSERVATIONS)
+@pytest.mark.parametrize("request_", [messages.Check("lenet5", TABLES), PREPARE])
+def test_a_framework_that_does_not_say_what_its_model_is_proves_nothing(
+    monkeypatch, request_, change, why
+):
+    observe = fakes.Fake.observe
+    monkeypatch.setattr(fakes.Fake, "observe", lambda self, model: change(observe(self, model)))
+    _, refused = answers(request_)
+    assert isinstance(refused, messages.Refused)
+    assert why in refused.why
+
+
 @pytest.mark.parametrize("pass_", ["forward", "backward", "train_step"])
 def test_a_batch_that_cannot_fit_is_refused_before_anything_is_allocated(fault: Fault, pass_):
     fault("RuntimeError@build")  # which would be told instead

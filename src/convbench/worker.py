@@ -26,9 +26,10 @@ from attrs import define
 from convbench import machine, messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
-from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing
-from convbench.frameworks import Framework, Pass, load_framework, weights
+from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported
+from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
+from convbench.observation import Observation
 from convbench.record import Memory, Task, condensed
 from convbench.reference import read_table
 from convbench.units import Byte, Second, size
@@ -172,7 +173,18 @@ class Child:
     def _check(self, name: str, tables: Path) -> CheckReport:
         graph = architecture(name)
         model = self.framework.build(graph, allocate=False)
-        return check(graph, read_table(name, tables), self.framework.observe(model), architecture)
+        return check(graph, read_table(name, tables), self._observed(model), architecture)
+
+    def _observed(self, model: Model) -> Observation:
+        """What the framework says of its model; a user's own may say anything, or nothing."""
+        name, observed = self.framework.name, self.framework.observe(model)
+        if not isinstance(observed, Observation):
+            said = f"its observe returned {observed!r:.80}, not an Observation"
+        elif observed.framework != name:
+            said = f"its observe speaks of the framework {observed.framework!r}"
+        else:
+            return observed
+        raise Unsupported(f"a model of {name}", said, f"return Observation({name!r}, ...) from it")
 
     def _prepare(self, task: Task, tables: Path, warmup_s: Second) -> messages.Reply:
         graph, framework = architecture(task.architecture), self.framework
@@ -184,7 +196,7 @@ class Child:
         began = perf_counter()
         model = framework.build(graph, allocate=True)
         built = perf_counter()
-        report = condensed(check(graph, table, framework.observe(model), architecture))
+        report = condensed(check(graph, table, self._observed(model), architecture))
         if not report.proven:
             return messages.Refused(_difference(report), report)
         framework.load(model, weights.filler(graph, task.seed))
