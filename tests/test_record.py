@@ -88,7 +88,9 @@ def test_text_stays_readable():
         (b"null", "an object", "b'null'"),
         (b"{}", "schema 1 of this version", "schema None"),
         (b'{"schema": 2, "kind": "check"}', "schema 1 of this version", "schema 2"),
-        (b'{"schema": "1"}', "schema 1 of this version", "schema 1"),
+        (b'{"schema": "1"}', "schema 1 of this version", "schema '1'"),
+        (b'{"schema": true}', "schema 1 of this version", "schema True"),
+        (b'{"schema": 1.0}', "schema 1 of this version", "schema 1.0"),
         (b'{"schema": 1}', "one of the kinds environment, check, measurement", "kind None"),
         (b'{"schema": 1, "kind": "x"}', "one of the kinds", "kind 'x'"),
         (b'{"schema": 1, "kind": []}', "one of the kinds", "kind []"),
@@ -123,12 +125,45 @@ def test_a_line_of_another_form_is_refused(text, wanted, found):
 )
 def test_an_entry_with_a_fault_is_refused_with_its_place(entry, changes, fault):
     sentence = refusal(altered(entry, **changes))
-    assert sentence.startswith(f"journal, line 1: wanted a {type(entry).__name__.lower()}, found ")
+    wanted = {ENVIRONMENT: "an environment", FAILURE: "a measurement", REPORT: "a checkreport"}
+    assert sentence.startswith(f"journal, line 1: wanted {wanted[entry]}, found ")
     assert fault in sentence
 
 
+@pytest.mark.parametrize(
+    ("entry", "changes", "fault"),
+    [
+        (MEASUREMENT, {"rounds_s": [0.0]}, "'rounds_s' must be >= 1e-18: 0.0 @ $"),
+        (MEASUREMENT, {"rounds_s": [-1.0]}, "'rounds_s' must be >= 1e-18: -1.0 @ $"),
+        (MEASUREMENT, {"rounds_s": [float("nan")]}, "'rounds_s' must be >= 1e-18: nan @ $"),
+        (MEASUREMENT, {"rounds_s": [float("inf")]}, "'rounds_s' must be <= 1000000000.0: inf @ $"),
+        (MEASUREMENT, {"first_s": -1.0}, "'first_s' must be >= 0.0: -1.0 @ $"),
+        (MEASUREMENT, {"warmup_s": [1e300]}, "'warmup_s' must be <= 1000000000.0: 1e+300 @ $"),
+        (MEASUREMENT, {"iterations": 0}, "'iterations' must be >= 1: 0 @ $"),
+        (MEASUREMENT, {"budget_s": 0.0}, "'budget_s' must be > 0.0: 0.0 @ $"),
+        (MEASUREMENT, {"load_after": float("nan")}, "'load_after' must be >= 0.0: nan @ $"),
+        (MEASUREMENT, {"memory": {"host_bytes": 10**400}}, "'host_bytes' must be <= 92233720368"),
+        (MEASUREMENT, {"rounds_s": [10**400]}, "too large"),
+        (MEASUREMENT, {"rounds_s": []}, "found 0 of one that is measured"),
+        (FAILURE, {"rounds_s": [0.1]}, "found 1 of one that is failed"),
+        (ENVIRONMENT, {"cores": 0}, "'cores' must be >= 1: 0 @ $"),
+        (ENVIRONMENT, {"memory_bytes": 10**400}, "'memory_bytes' must be <= 9223372036854775807"),
+    ],
+)
+def test_a_value_that_no_run_can_have_had_is_refused_with_its_bound(entry, changes, fault):
+    sentence = refusal(altered(entry, **changes))
+    assert sentence.startswith("journal, line 1: wanted ")
+    assert fault in sentence
+
+
+@pytest.mark.parametrize("key", ["batch", "threads"])
+def test_a_task_without_an_image_or_a_thread_is_refused(key):
+    task = {**json.loads(record.line(MEASUREMENT))["task"], key: 0}
+    assert f"'{key}' must be >= 1: 0 @ $.task" in refusal(altered(MEASUREMENT, task=task))
+
+
 def test_a_whole_number_may_stand_for_seconds():
-    found = record.parse(altered(FAILURE, build_s=2, rounds_s=[1, 2.5]), "here")
+    found = record.parse(altered(MEASUREMENT, build_s=2, rounds_s=[1, 2.5]), "here")
     assert (found.build_s, found.rounds_s) == (2.0, (1.0, 2.5))
 
 

@@ -288,6 +288,20 @@ def test_neither_a_link_nor_emphasis_is_made_of_a_reason(tables, markup):
     assert markup not in report.markdown([ENVIRONMENT, failed], "a-run", tables)
 
 
+@pytest.mark.parametrize("name", ["$\\frac$", "a$b$c", "\\", "\udc80"])
+def test_a_name_in_a_plot_is_drawn_as_it_is(tmp_path, tables, name):
+    task = samples.task(name, name, name)
+    folder = samples.write_run(tmp_path, (ENVIRONMENT, samples.measured(task, 0.01, 1)))
+    report.write(folder, tables)
+    assert (folder / "throughput.png").exists()
+
+
+def test_a_source_that_is_not_in_the_bibliography_is_named_by_its_key(tables):
+    *_, erratum = samples.lenet("keras").findings
+    unknown = evolve(samples.lenet("keras"), findings=(evolve(erratum, source="lost-1998"),))
+    assert "“lost-1998” prints 300K" in report.markdown((ENVIRONMENT, unknown), "a-run", tables)
+
+
 def test_a_table_has_numbers_and_only_numbers_to_the_right():
     rows = [{"name": "a", "n": "1,000", "mixed": "1"}, {"name": "b", "n": ABSENT, "mixed": "x"}]
     (first, *_), numbers, mixed = zip(

@@ -73,6 +73,13 @@ def test_a_round_is_the_mean_of_its_steps(monkeypatch):
     assert timed.rounds_s == (0.25,) * 3
 
 
+def test_no_round_takes_no_time_whatever_a_coarse_clock_says(monkeypatch):
+    monkeypatch.setattr(worker, "perf_counter", lambda: 1.0)
+    _, prepared, timed = answers(PREPARE, messages.Rounds(2, 4))
+    assert prepared.first_s == worker.CLOCK_RESOLUTION > 0
+    assert timed.rounds_s == (worker.CLOCK_RESOLUTION / 4,) * 2
+
+
 def test_a_model_that_is_not_the_papers_is_not_timed_and_the_place_is_named(fault: Fault):
     fault("wrong-structure@observe")
     _, refused = answers(PREPARE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import and_, deep_iterable
 
 from convbench import record
 from convbench.check import CheckReport
@@ -91,16 +92,16 @@ class Prepared:
 
     report: CheckReport
     """Without what no source states."""
-    build_s: Second
-    first_s: Second
-    warmup_s: tuple[Second, ...]
+    build_s: Second = field(validator=record.SECONDS)
+    first_s: Second = field(validator=record.SECONDS)
+    warmup_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.SECONDS)))
 
 
 @frozen
 class Timed:
     """Seconds of one step in each round."""
 
-    rounds_s: tuple[Second, ...]
+    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
 
 
 @frozen

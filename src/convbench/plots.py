@@ -43,9 +43,11 @@ def throughput(panels: Sequence[tuple[str, Sequence[Point]]], file: Path) -> Non
         legend: dict[str, Artist] = {}
         for axis in axes:
             legend |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        figure.legend(
+        shown = figure.legend(
             legend.values(), legend.keys(), loc="outside upper right", ncols=9, frameon=False
         )
+        for text in shown.get_texts():
+            text.set_parse_math(False)
         figure.savefig(file, dpi=130, metadata={"Software": None})
 
 
@@ -81,10 +83,10 @@ def _panel(axis: Axes, title: str, points: Sequence[Point], names: list[str]) ->
             label=framework,
         )
     axis.set_xscale("log")
-    axis.set_yticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.margins(x=0.2)
-    axis.set_title(title, loc="left", fontsize=10)
+    axis.set_title(title, loc="left", fontsize=10, parse_math=False)
     axis.set_xlabel("images per second (logarithmic)")
     axis.grid(color="#e4e4e4", linewidth=0.6)
     axis.set_axisbelow(True)

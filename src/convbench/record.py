@@ -19,7 +19,9 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 
 import cattrs
 from attrs import evolve, field, frozen
+from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.v import format_exception as _usual
 
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
@@ -31,6 +33,13 @@ JOURNAL = "measurements.jsonl"
 
 Outcome: TypeAlias = Literal["measured", "failed", "refused"]
 
+# What no run can have been is refused, by both processes and by whoever reads a journal.
+COUNT = [ge(1), le(2**63 - 1)]
+BYTES = [ge(-(2**63)), le(2**63 - 1)]
+SECONDS = [ge(0.0), le(1e9)]
+STEP = [ge(1e-18), le(1e9)]
+LOAD = optional([ge(0.0), le(1e9)])
+
 
 @frozen(kw_only=True)
 class Task:
@@ -39,9 +48,9 @@ class Task:
     architecture: str
     framework: str
     pass_: str
-    batch: int
+    batch: int = field(validator=COUNT)
     device: str
-    threads: int
+    threads: int = field(validator=COUNT)
     dtype: str = "float32"
     mode: str = "default"
     seed: int = 0
@@ -57,8 +66,8 @@ class Environment:
     """The machine and the software a run was made with; what two runs must share to compare."""
 
     cpu: str
-    cores: int
-    memory_bytes: Byte
+    cores: int = field(validator=COUNT)
+    memory_bytes: Byte = field(validator=BYTES)
     gpu: str | None
     driver: str | None
     system: str
@@ -73,11 +82,11 @@ class Environment:
 class Memory:
     """Peaks while stepping; None where the machine or the framework cannot tell, never 0."""
 
-    host_bytes: Byte | None = None
+    host_bytes: Byte | None = field(default=None, validator=optional(BYTES))
     """Growth of the child's resident memory over what it was when it was forked."""
-    device_allocated_bytes: Byte | None = None
-    device_reserved_bytes: Byte | None = None
-    device_process_bytes: Byte | None = None
+    device_allocated_bytes: Byte | None = field(default=None, validator=optional(BYTES))
+    device_reserved_bytes: Byte | None = field(default=None, validator=optional(BYTES))
+    device_process_bytes: Byte | None = field(default=None, validator=optional(BYTES))
     """What NVML says that the process holds."""
 
 
@@ -89,19 +98,19 @@ class Measurement:
     outcome: Outcome
     reason: str | None = None
     version: str | None = None
-    build_s: Second | None = None
+    build_s: Second | None = field(default=None, validator=optional(SECONDS))
     """Building the model, before its first step."""
-    first_s: Second | None = None
+    first_s: Second | None = field(default=None, validator=optional(SECONDS))
     """The first step, which may trace and compile."""
-    warmup_s: tuple[Second, ...] = ()
-    iterations: int = 1
+    warmup_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*SECONDS)))
+    iterations: int = field(default=1, validator=COUNT)
     """Steps in one round; a round's value is the mean of them."""
-    rounds_s: tuple[Second, ...] = ()
+    rounds_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
     memory: Memory = field(factory=Memory)
-    budget_s: Second | None = None
+    budget_s: Second | None = field(default=None, validator=optional([*SECONDS, gt(0.0)]))
     """Seconds that rounds were to be timed for."""
-    load_before: float | None = None
-    load_after: float | None = None
+    load_before: float | None = field(default=None, validator=LOAD)
+    load_after: float | None = field(default=None, validator=LOAD)
 
     def throughput(self, step_s: Second) -> ImagesPerSecond:
         """Images per second of a step that takes `step_s`."""
@@ -156,11 +165,14 @@ def parse(text: bytes, where: str) -> Entry:
     """The entry that a journal line holds; raises BadRecord naming `where`."""
     content = load(text, where)
     schema, kind = content.pop("schema", None), content.pop("kind", None)
-    if schema != SCHEMA:
-        raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema}")
+    if type(schema) is not int or schema != SCHEMA:
+        raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema!r:.80}")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r}")
     entry: Entry = structure(content, _KINDS[kind], where)
+    if isinstance(entry, Measurement) and (entry.outcome == "measured") != bool(entry.rounds_s):
+        found = f"{len(entry.rounds_s)} of one that is {entry.outcome}"
+        raise BadRecord(where, "rounds of what was measured, and of nothing else", found)
     return entry
 
 
@@ -180,8 +192,15 @@ def structure(content: Any, type_: type[Any], where: str) -> Any:
     try:
         return _CONVERTER.structure(content, type_)
     except cattrs.BaseValidationError as error:
-        faults = "; ".join(cattrs.transform_error(error))
-        raise BadRecord(where, f"a {type_.__name__.lower()}", faults) from None
+        faults = "; ".join(cattrs.transform_error(error, format_exception=_fault))
+        name = type_.__name__.lower()
+        article = "an" if name[0] in "aeiou" else "a"
+        raise BadRecord(where, f"{article} {name}", faults) from None
+
+
+def _fault(error: BaseException, type_: type[Any] | None) -> str:
+    """What cattrs says, but for the values that our validators refuse: those know the bound."""
+    return str(error) if type(error) is ValueError and type_ is None else _usual(error, type_)
 
 
 class Journal:

@@ -196,7 +196,7 @@ def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
     for report in reports:
         for f in report.findings:
             if f.status == "erratum" and f.source is not None:
-                title = sources[f.source].title
+                title = sources[f.source].title if f.source in sources else f.source
                 text = f"{f.at}, {f.quantity}: “{title}” prints {f.printed}; exact is {f.computed}."
                 seen[f"- **{escaped(report.name)}** {escaped(f'{text} {f.note}')}"] = None
             elif f.status == "differs":
@@ -334,9 +334,16 @@ def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point
         points = []
         for m in (m for m in measured if m.task.pass_ == pass_):
             rates = spread([m.throughput(step) for step in m.rounds_s])
-            points.append(plots.Point(m.task.architecture, m.task.framework, rates))
-        panels.append((PASS_TITLES.get(pass_, pass_), points))
+            points.append(
+                plots.Point(_drawable(m.task.architecture), _drawable(m.task.framework), rates)
+            )
+        panels.append((_drawable(PASS_TITLES.get(pass_, pass_)), points))
     return panels
+
+
+def _drawable(name: str) -> str:
+    """A name without the halves of characters that JSON may hold and no font has."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _measurements(entries: Iterable[Entry]) -> list[Measurement]:

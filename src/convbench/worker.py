@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from time import perf_counter
+from time import get_clock_info, perf_counter
 from typing import BinaryIO, NoReturn
 
 from attrs import define
@@ -35,6 +35,8 @@ from convbench.reference import read_table
 from convbench.units import Byte, Second, size
 
 MIN_WARMUP_ROUNDS = 2
+CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
+"""What a coarse clock calls no time at all may have been so long."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
 
 
@@ -229,7 +231,7 @@ class Child:
         began = perf_counter()
         for _ in steps:
             step()
-        return (perf_counter() - began) / iterations
+        return max(perf_counter() - began, CLOCK_RESOLUTION) / iterations
 
     def _memory(self) -> Memory:
         peak = machine.peak_resident_bytes()
