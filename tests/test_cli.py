@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -310,8 +311,17 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
     os.close(reading)
     done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=120)
     os.close(writing)
-    assert done.returncode != cli.OK
+    assert done.returncode == cli.HUNG_UP == 128 + signal.SIGPIPE
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_stream_that_is_closed_is_no_crash(closed):
+    line = f"{shlex.quote(sys.executable)} -m convbench show lenet5 {closed}>&-"
+    done = subprocess.run(line, shell=True, capture_output=True, check=False, timeout=120)
+    assert done.returncode == cli.OK
+    assert done.stderr == b""
+    assert done.stdout.startswith(b"lenet5") is (closed == "2")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk at hand")

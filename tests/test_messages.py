@@ -72,6 +72,10 @@ def test_pass_travels_without_the_underscore():
         (b"[]", "message: wanted an object, found b'[]'"),
         (b'"stop"', "message: wanted an object, found b'\"stop\"'"),
         (b"{}", "message: wanted one of start, check, prepare, "),
+        (
+            b'{"kind": "timed", "rounds_s": [NaN]}',
+            "timed message: wanted a timed, found 'rounds_s' ",
+        ),
         (b'{"kind": "leave"}', "message: wanted one of start, check, prepare, "),
         (b'{"kind": ["stop"]}', "message: wanted one of start, check, prepare, "),
         (

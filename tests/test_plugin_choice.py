@@ -50,6 +50,11 @@ BAD_OPTIONS = {
     "--bench-seconds=nan": "--bench-seconds must be a positive number, but is 'nan'",
     "--bench-seconds=long": "--bench-seconds must be a positive number, but is 'long'",
     "--bench-timeout=inf": "--bench-timeout must be a positive number, but is 'inf'",
+    "--bench-batch=1000000001": "--bench-batch must be at most 1,000,000,000, but is",
+    "--bench-threads=2147483648": "--bench-threads must be at most 4,096, but is '2147483648'",
+    "--bench-seconds=1e308": "--bench-seconds must be at most 1,000,000, but is '1e308'",
+    "--bench-timeout=1e300": "--bench-timeout must be at most 1,000,000, but is '1e300'",
+    f"--bench-report={'r' * 300}": "--bench-report must be a name that is short enough, but is",
 }
 
 

@@ -1,6 +1,7 @@
 """The command `convbench`: parse, call one function, print.
 
-Exit status: 0 all well, 1 something differs from the papers, 2 the work could not be done.
+Exit status: 0 all well, 1 something differs from the papers, 2 the work could not be done,
+130 Ctrl-C, 141 nobody reads what is printed.
 """
 
 from __future__ import annotations
@@ -27,15 +28,14 @@ from convbench.runner import ask_check
 from convbench.tables import table
 from convbench.units import count
 
-OK, DIFFERS, BROKEN, INTERRUPTED = 0, 1, 2, 130
+OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
 FORMATS = ("table", "json", "markdown")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and leaves with its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if isinstance(sys.stdout, TextIOWrapper):  # what a terminal cannot show must not end it
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _ready_streams()
     try:
         if words[:1] == ["bench"]:  # its arguments are pytest's
             status = bench(words[1:])
@@ -47,14 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"convbench: {error}", file=sys.stderr)
         status = BROKEN
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):
+        status = HUNG_UP if isinstance(error, BrokenPipeError) else BROKEN
+        if status == BROKEN:
             print(f"convbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
-        status = BROKEN
     except KeyboardInterrupt:
         print("convbench: interrupted", file=sys.stderr)
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _ready_streams() -> None:
+    """What a terminal cannot show must not end the command, nor a stream that is closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ Read through pytest's configuration, which is known here by its methods' names a
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
 DEFAULT_FRAMEWORKS = ("pytorch", "keras")
+MOST = {"batch": 10**9, "threads": 4096, "seconds": 10**6, "timeout": 10**6}
+"""More than anybody means, and less than what frameworks and clocks break at."""
 
 
 def add(parser: Any) -> None:
@@ -101,8 +104,8 @@ def _names(config: Any, option: str) -> tuple[str, ...]:
 
 
 def _number(config: Any, name: str, type_: type[Any]) -> Any:
-    """An option that must be a positive number; None if it is not given."""
-    text = config.getoption(f"bench_{name}")
+    """An option that must be a positive number, within reason; None if it is not given."""
+    option, text = f"--bench-{name}", config.getoption(f"bench_{name}")
     if text is None:
         return None
     try:
@@ -111,7 +114,9 @@ def _number(config: Any, name: str, type_: type[Any]) -> Any:
         value = 0
     if not 0 < value < float("inf"):
         whole = "a positive whole number" if type_ is int else "a positive number"
-        raise BadOption(f"--bench-{name}", whole, text)
+        raise BadOption(option, whole, text)
+    if value > MOST[name]:
+        raise BadOption(option, f"at most {MOST[name]:,}", text)
     return value
 
 
@@ -122,4 +127,9 @@ def _report_folder(config: Any) -> Path | None:
     folder: Path = (
         config.invocation_params.dir if config.getoption("bench_report") else config.rootpath
     )
+    try:
+        (folder / given).stat()
+    except OSError as error:  # what is not there can be made, but for a name that cannot be
+        if error.errno == errno.ENAMETOOLONG:
+            raise BadOption("--bench-report", "a name that is short enough", given) from None
     return folder / given
