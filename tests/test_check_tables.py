@@ -9,7 +9,7 @@ from attrs import evolve
 
 from convbench.check import check
 from convbench.errors import TableError
-from convbench.ops import BatchNorm, Conv, MaxPool
+from convbench.ops import BatchNorm, Conv, MaxPool, Relu
 from convbench.reference import Erratum, Printed, ReferenceTable, Row
 from tests.builders import graph, observation, table, tiny
 
@@ -118,6 +118,20 @@ def test_patterns_stay_within_one_name(pattern, want):
     assert {f.at for f in report.findings if f.source == "paper"} == want
 
 
+def test_a_place_that_two_patterns_mean_is_one_place():
+    report = check(NET, printing(row(("block*.bn1", "block1.*1"), times=3, channels=Printed("0"))))
+    assert "times" not in {f.quantity for f in report.findings}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*o" * 30 + "x", "block1" + "*c" * 30 + "x", "[b]lock1", "conv?"]
+)
+def test_a_pattern_that_means_nothing_is_refused_at_once(pattern):
+    deep = tiny(("o" * 60, Relu()), ("block1" + "c" * 60, Relu()))
+    with pytest.raises(TableError, match="wanted an address of the network"):
+        check(deep, printing(row(pattern, channels=Printed("4"))))
+
+
 @pytest.mark.parametrize("times", [0, 1, 3])
 def test_another_number_of_places_is_seen(times):
     report = check(NET, printing(row("block*.bn1", times=times, size=(6, 6))))
@@ -143,11 +157,18 @@ def test_a_row_that_asks_for_what_is_not_there_is_refused(at, values, wanted, go
     with pytest.raises(TableError) as caught:
         check(NET, printing(row(at, **values)))
     place = "tiny.toml, table 1 (Table 1), row 1"
-    assert str(caught.value) == f"{place}: wanted {wanted}, found {got}"
+    sentence, remedy = str(caught.value).split("; ")
+    assert sentence == f"{place}: wanted {wanted}, found {got}"
+    assert remedy == {
+        "an address of the network": "did you mean conv1?"
+        if got.startswith("conv")
+        else "did you mean block2 or block1?",
+    }.get(wanted, "name one layer that has")
 
 
 SLIP = row("conv1", kernel=(5, 5))
 KERNEL = {("conv1", "kernel")}
+RIGHT = row("fc", output=(10,))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +198,29 @@ KERNEL = {("conv1", "kernel")}
     ],
 )  # fmt: skip
 def test_an_erratum_mends_exactly_what_it_names(printed, mended, want):
-    assert differing(printed, errata=mended) == want
+    assert differing(printed, RIGHT, errata=mended) == want
+
+
+def test_errata_alone_prove_nothing():
+    mended = [erratum("conv1", "kernel", (5, 5), (3, 3))]
+    (found,) = check(NET, printing(SLIP, errata=mended)).differs
+    assert str(found) == (
+        "network: agreement: ; tiny.toml has an erratum for every number: print one that agrees"
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "should", "sentence"),
+    [
+        ((5, 5), (4, 4), "computed 3x3; erratum 1 does not apply: it says 4x4, and the arithmetic"),
+        ((3, 3), (4, 4), "computed 3x3; erratum 1 does not apply: the source agrees with"),
+        ((3, 3), (3, 3), "computed 3x3; erratum 1 does not apply: the source agrees with"),
+    ],
+)
+def test_an_erratum_that_does_not_apply_is_told_from_what_is_computed(printed, should, sentence):
+    wrong = erratum("conv1", "kernel", printed, should)
+    report = check(NET, printing(row("conv1", kernel=printed), errata=[wrong]))
+    assert sentence in str(report.differs[-1])
 
 
 @pytest.mark.parametrize(
@@ -185,8 +228,8 @@ def test_an_erratum_mends_exactly_what_it_names(printed, mended, want):
 )
 def test_an_erratum_says_why(should, statuses):
     wrong = erratum("conv1", "kernel", (5, 5), should)
-    report = check(NET, printing(SLIP, errata=[wrong]))
-    found = [f for f in report.findings if f.status != "unstated"]
+    report = check(NET, printing(SLIP, RIGHT, errata=[wrong]))
+    found = [f for f in report.findings if f.status not in ("unstated", "agrees")]
     assert [f.status for f in found] == statuses
     last = "A slip." if statuses == ["erratum"] else "erratum 1 does not apply: "
     assert found[-1].note.startswith(last)

@@ -246,9 +246,20 @@ def test_a_malformed_table_is_refused_in_one_sentence(run, tables, words, old, n
     assert said.strip("'") in sentence
 
 
+@pytest.mark.parametrize("form", cli.FORMATS)
+def test_one_broken_table_keeps_no_other_from_the_list(run, tables, form):
+    whole = run("list", "--format", form)
+    change(tables / "lenet5.toml", 'name = "lenet5"', 'name = "lenet"')
+    done = run("list", "--format", form)
+    assert done.status == cli.DIFFERS
+    (sentence,) = {*done.err.splitlines()} - {*whole.err.splitlines()}
+    assert sentence.startswith("convbench: lenet5.toml, name: wanted 'lenet5'")
+    assert "vgg16" in done.out
+    assert len(done.out.splitlines()) < len(whole.out.splitlines())
+
+
 def test_a_table_that_is_not_there_is_named(run, tables):
     (tables / "lenet5.toml").unlink()
-    assert "lenet5.toml: wanted a file in" in one_sentence(run("list"))
     assert "lenet5.toml: wanted a file in" in one_sentence(run("check", "lenet5", *FAKE))
 
 

@@ -32,11 +32,11 @@ SENTENCES = [
     ),
     (
         errors.TableError("vgg16.toml", "table 1", "a list", "'3'"),
-        "vgg16.toml, table 1: wanted a list, found '3'",
+        "vgg16.toml, table 1: wanted a list, found '3'; reference_tables/README.md has the form",
     ),
     (
-        errors.TableError("vgg16.toml", "", "TOML", "a comma"),
-        "vgg16.toml: wanted TOML, found a comma",
+        errors.TableError("vgg16.toml", "", "TOML", "a comma", "mend it there"),
+        "vgg16.toml: wanted TOML, found a comma; mend it there",
     ),
     (
         errors.FrameworkMissing("keras", "keras not installed", "run pip"),

@@ -86,7 +86,31 @@ def test_printed_keeps_digits_and_unit(text, kilo, digits, unit):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "many", "-3", "1.", ".5", "12 Q", "1e9", "3×10", "3*10^9", "~60", "1 2", "Ms", ","]
+    "text",
+    [
+        "",
+        "many",
+        "-3",
+        "1.",
+        ".5",
+        "12 Q",
+        "1e9",
+        "3×10",
+        "3*10^9",
+        "~60",
+        "1 2",
+        "Ms",
+        ",",
+        "1,,000",
+        "12,34,567",
+        "1000,000",
+        "1,00",
+        ",100",
+        "٣٤",
+        "１２M",
+        "3×10^٩",
+        "1×10^999999999",
+    ],
 )
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(ValueError, match="not a number"):
@@ -188,6 +212,7 @@ BREAKS = {  # where the error is: what is replaced, what by, what the error want
         (ROWS, 'table = ["x"]\n', "a table with source, place, rows", "'x'"),
         (SOURCE + "place", "place", "the key 'source'", "['place', 'rows']"),
         ('place = "Table 1"', "place = 1", "place to be of type str", "1"),
+        ('place = "Table 1"', 'place = ""', "place to say something", "''"),
         ('place = "Table 1"', 'page = "1"', "the key 'place'", "['page', 'rows', 'source']"),
         ("rows = [", "kilo = true\nrows = [", "kilo to be of type int", "True"),
         (
@@ -210,6 +235,7 @@ BREAKS = {  # where the error is: what is replaced, what by, what the error want
     "table 1 (Table 1), row 2": [
         ('"conv1", "conv2"', '"conv1", 2', ADDRESSES, "['conv1', 2]"),
         ('"conv1", "conv2"', "", ADDRESSES, "[]"),
+        ('"conv1", "conv2"', '"conv1", "conv1"', "each address once", "['conv1', 'conv1']"),
         ("times = 2", "times = true", "times to be of type int", "True"),
         ("kernel = [3, 3]", 'kernel = "3x3"', "kernel to be of type list", "'3x3'"),
         ("kernel = [3, 3]", "kernel = [3.0, 3]", DIMENSIONS, "[3.0, 3]"),
@@ -226,6 +252,7 @@ BREAKS = {  # where the error is: what is replaced, what by, what the error want
         ),
         ("why", "x", "the key 'why'", "['at', 'printed', 'quantity', 'should', 'source', 'x']"),
         ('at = "conv2"', "at = 2", "at to be of type str", "2"),
+        ('"A slip."', '" "', "why to say something", "' '"),
         ('"kernel"', '"size of it"', f"quantity to be one of {QUANTITIES}", "'size of it'"),
         ("should = [5, 5]", "should = 5", "should as the exact value", "5"),
         ("should = [5, 5]", 'should = "5"', "should as the exact value", "'5'"),
@@ -242,7 +269,7 @@ BREAKS = {  # where the error is: what is replaced, what by, what the error want
             'at = "conv2"',
             'at = "conv3"',
             "a row at 'conv3' of 'paper-2020' that prints kernel 3x3",
-            "none",
+            "one at conv1 and conv2 in table 1 (Table 1), row 2",
         ),
         (
             SOURCE + "printed",
@@ -275,7 +302,9 @@ def test_a_malformed_table_is_refused(folder, where, old, new, wanted, got):
     assert TABLE.count(old) >= 1
     (folder / "net.toml").write_text(TABLE.replace(old, new, 1), encoding="utf-8")
     place = f"net.toml, {where}" if where else "net.toml"
-    assert refusal(folder) == f"{place}: wanted {wanted}, found {got}"
+    sentence, remedy = refusal(folder).rsplit("; ", 1)
+    assert sentence == f"{place}: wanted {wanted}, found {got}"
+    assert remedy
 
 
 def test_toml_that_cannot_be_read_is_refused_with_its_line(folder):
@@ -288,14 +317,44 @@ def test_toml_that_cannot_be_read_is_refused_with_its_line(folder):
 def test_a_file_that_is_not_utf_8_is_refused_with_its_byte(folder):
     (folder / "net.toml").write_bytes(TABLE.replace("A slip.", "é").encode("latin-1"))
     place = TABLE.index("A slip.")
-    assert refusal(folder) == f"net.toml, byte {place}: wanted UTF-8 text, found other bytes"
+    assert (
+        refusal(folder)
+        == f"net.toml, byte {place}: wanted UTF-8 text, found other bytes; save it so"
+    )
+
+
+def test_a_byte_order_mark_is_nothing(folder):
+    (folder / "net.toml").write_text(TABLE, encoding="utf-8-sig")
+    assert read_table("net", folder).name == "net"
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5000])
+def test_toml_that_is_too_much_for_its_reader_is_refused(folder, value):
+    (folder / "net.toml").write_text(f"{TABLE}x = {value}\n", encoding="utf-8")
+    assert refusal(folder).startswith("net.toml: wanted TOML, found ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ("parameters =", "parametres =", "did you mean parameters?"),
+        ('"138M"', "138", "write it in quotes"),
+        (SOURCE + "place", 'source = "paper2020"\nplace', "did you mean paper-2020?"),
+        (SOURCE + "place", 'source = "x"\nplace', "add it there"),
+        ("kernel = [3, 3]", 'kernel = "3x3"', "reference_tables/README.md has the form"),
+        ('"conv1", "conv2"', '"conv1", "convv2"', "mend whichever address is misspelt"),
+    ],
+)
+def test_a_refusal_says_what_to_do(folder, old, new, remedy):
+    (folder / "net.toml").write_text(TABLE.replace(old, new, 1), encoding="utf-8")
+    assert refusal(folder).endswith(f"; {remedy}")
 
 
 @pytest.mark.parametrize("missing", ["net.toml", "sources.toml"])
 def test_a_missing_file_is_refused(folder, missing):
     (folder / "net.toml").write_text(TABLE, encoding="utf-8")
     (folder / missing).unlink()
-    assert refusal(folder) == f"{missing}: wanted a file in {folder}, found none"
+    assert refusal(folder).startswith(f"{missing}: wanted a file in {folder}, found none; ")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +376,7 @@ def test_a_malformed_bibliography_is_refused(folder, old, new, where, wanted, go
     (folder / "sources.toml").write_text(SOURCES.replace(old, new), encoding="utf-8")
     with pytest.raises(TableError) as caught:
         read_sources(folder)
-    assert str(caught.value) == f"sources.toml, {where}: wanted {wanted}, found {got}"
+    assert str(caught.value).startswith(f"sources.toml, {where}: wanted {wanted}, found {got}; ")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

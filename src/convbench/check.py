@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from convbench import quantities
-from convbench.errors import TableError
+from convbench.errors import TableError, hint
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
 from convbench.ops import Shape
@@ -100,6 +100,8 @@ def check(
     """
     findings = [*_printed_findings(graph, table, observed)]
     findings += [_claim_finding(graph, table, claim, others) for claim in table.claims]
+    if {f.status for f in findings} == {"erratum"}:
+        findings.append(_nothing_agrees(table))
     stated = {(f.at, f.quantity) for f in findings}
     findings += [f for f in _unstated_findings(graph, observed) if (f.at, f.quantity) not in stated]
     return CheckReport(
@@ -113,22 +115,34 @@ def check(
     )
 
 
+def _nothing_agrees(table: ReferenceTable) -> Finding:
+    """What keeps a network whose every printed number is called wrong from being proven."""
+    note = f"{table.file} has an erratum for every number: print one that agrees"
+    return Finding(NETWORK, "agreement", None, None, None, None, "differs", note)
+
+
 def _printed_findings(
     graph: Graph, table: ReferenceTable, observed: Observation | None
 ) -> Iterator[Finding]:
-    used: set[Erratum] = set()
+    exact: dict[Erratum, int | Shape] = {}
+    """What the arithmetic says at each erratum; where it applies, the value that it applies to."""
     for row in table.rows:
         places = [(pattern, at) for pattern in row.at for at in quantities.matches(graph, pattern)]
         for pattern in row.at:
             if pattern not in (p for p, _ in places):
-                raise TableError(table.file, row.where, "an address of the network", pattern)
-        if row.times is not None and row.times != len(places):
+                known = (NETWORK, *graph.by_address, *graph.scopes)
+                remedy = hint(pattern, known) or f"convbench show {graph.name} lists them"
+                raise TableError(
+                    table.file, row.where, "an address of the network", pattern, remedy
+                )
+        found = len({at for _, at in places})
+        if row.times is not None and row.times != found:
             yield Finding(
                 row.at[0],
                 "times",
                 row.source,
                 str(row.times),
-                str(len(places)),
+                str(found),
                 None,
                 "differs",
                 f"{row.place}: the network has another number of such places",
@@ -137,25 +151,33 @@ def _printed_findings(
             for quantity in row.values:
                 computed = quantities.computed(graph, at, quantity)
                 if computed is None:
-                    raise TableError(table.file, row.where, f"a place with a {quantity}", at)
+                    wanted = f"a place with a {quantity}"
+                    raise TableError(table.file, row.where, wanted, at, "name one layer that has")
                 erratum = _erratum(table, row, pattern, quantity)
                 finding = _compare(graph, observed, row, at, quantity, computed, erratum)
-                if erratum is not None and _applies(erratum, computed):
-                    used.add(erratum)
+                if erratum is not None and not _applies(erratum, exact.get(erratum)):
+                    exact[erratum] = computed
                 yield finding
     for erratum in table.errata:
-        if erratum not in used:
-            yield Finding(
-                erratum.at,
-                erratum.quantity,
-                erratum.source,
-                show(erratum.printed),
-                show(erratum.should),
-                None,
-                "differs",
-                f"{erratum.where} does not apply: the source agrees with the arithmetic there, "
-                "or the arithmetic does not say what the erratum says",
-            )
+        if not _applies(erratum, exact.get(erratum)):
+            yield _idle(erratum, exact.get(erratum))
+
+
+def _idle(erratum: Erratum, exact: int | Shape | None) -> Finding:
+    """An erratum that does not apply."""
+    why = "the source agrees with the arithmetic there"
+    if exact is None or not _agrees(erratum.printed, exact):
+        why = f"it says {show(erratum.should)}, and the arithmetic does not"
+    return Finding(
+        erratum.at,
+        erratum.quantity,
+        erratum.source,
+        show(erratum.printed),
+        show(exact),
+        None,
+        "differs",
+        f"{erratum.where} does not apply: {why}",
+    )
 
 
 def _compare(
@@ -289,5 +311,5 @@ def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Er
     return None
 
 
-def _applies(erratum: Erratum, computed: int | Shape) -> bool:
-    return erratum.should == computed and not _agrees(erratum.printed, computed)
+def _applies(erratum: Erratum, computed: int | Shape | None) -> bool:
+    return erratum.should == computed and not _agrees(erratum.printed, erratum.should)

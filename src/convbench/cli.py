@@ -1,7 +1,7 @@
 """The command `convbench`: parse, call one function, print.
 
-Exit status: 0 all well, 1 something differs from the papers, 2 the work could not be done,
-130 Ctrl-C, 141 nobody reads what is printed.
+Exit status: 0 all well, 1 something differs from the papers or one of the listed is broken, 2 the
+work could not be done, 130 Ctrl-C, 141 nobody reads what is printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from convbench import __version__, architectures, frameworks
 from convbench.check import CheckReport, check
-from convbench.errors import ConvbenchError, UnknownName, Unsupported, WorkerFailed
+from convbench.errors import ConvbenchError, TableError, UnknownName, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
 from convbench.record import JOURNAL, as_json
@@ -107,7 +107,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def list_(options: argparse.Namespace) -> int:
     """Prints one row for each architecture."""
-    rows = [_summary(name) for name in architectures.ARCHITECTURES]
+    rows: list[dict[str, Any]] = []
+    broken: dict[str, None] = {}
+    for name in architectures.ARCHITECTURES:
+        try:
+            rows.append(_summary(name))
+        except TableError as error:
+            broken[str(error)] = None
     if options.format == "json":
         _json(rows)
     else:
@@ -116,7 +122,9 @@ def list_(options: argparse.Namespace) -> int:
             for row in rows
         ]
         print(table(shown, options.format))
-    return OK
+    for text in broken:
+        print(f"convbench: {text}", file=sys.stderr)
+    return DIFFERS if broken else OK
 
 
 def show_(options: argparse.Namespace) -> int:

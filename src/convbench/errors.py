@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+FORM = "reference_tables/README.md has the form"
+
 
 class ConvbenchError(Exception):
     """Base of every error that a user can cause or mend; its text is one clear sentence."""
@@ -61,14 +63,19 @@ class UnknownName(ConvbenchError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        near = nearest(self.name, self.known)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}"
-        return f"unknown {self.kind} {self.name!r}; {hint}"
+        remedy = hint(self.name, self.known) or f"known: {', '.join(self.known)}"
+        return f"unknown {self.kind} {self.name!r}; {remedy}"
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Up to three known names that look like `name`, the closest first."""
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+
+
+def hint(name: str, known: Iterable[str]) -> str | None:
+    """The question whether a known name that looks like `name` is meant, if there is one."""
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else None
 
 
 @frozen(str=False, eq=False)
@@ -91,10 +98,11 @@ class TableError(ConvbenchError):
     where: str
     wanted: str
     got: str
+    remedy: str = FORM
 
     def __str__(self) -> str:
         place = f"{self.file}, {self.where}" if self.where else self.file
-        return f"{place}: wanted {self.wanted}, found {self.got}"
+        return f"{place}: wanted {self.wanted}, found {self.got}; {self.remedy}"
 
 
 @frozen(str=False, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from math import prod
 from typing import TypeAlias
 
@@ -18,9 +19,14 @@ Exact: TypeAlias = int | Shape | None
 
 def matches(graph: Graph, pattern: str) -> list[str]:
     """Addresses of nodes and scopes that `pattern` means; `*` stays within one name."""
-    expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
-    places = [NETWORK, *graph.by_address, *sorted(graph.scopes)]
-    return [at for at in places if expression.fullmatch(at)]
+    # Name by name, and by fnmatch, which has no pattern that it takes long for.
+    globs = re.sub(r"[\[?]", r"[\g<0>]", pattern).split(".")
+
+    def meant(at: str) -> bool:
+        names = at.split(".")
+        return len(names) == len(globs) and all(map(fnmatchcase, names, globs))
+
+    return [at for at in (NETWORK, *graph.by_address, *sorted(graph.scopes)) if meant(at)]
 
 
 def computed(graph: Graph, at: str, quantity: str) -> Exact:

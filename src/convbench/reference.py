@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from convbench.errors import TableError
+from convbench.errors import FORM, TableError, hint
 
 SHAPE_QUANTITIES = ("output", "size", "kernel", "stride", "padding")
 """Quantities that are printed as lists of integers."""
@@ -31,7 +31,8 @@ QUANTITIES = SHAPE_QUANTITIES + COUNT_QUANTITIES
 _SUFFIXES = {"": 0, "K": 1, "k": 1, "thousand": 1, "M": 2, "million": 2, "B": 3, "billion": 3}
 
 _NUMBER = re.compile(
-    r"(?P<digits>\d[\d,]*(\.\d+)?)\s*(?:(?P<suffix>[KkMB]|thousand|million|billion)|[x×]10\^(?P<power>\d+))?"
+    r"(?P<digits>([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]+)?)\s*"
+    r"(?:(?P<suffix>[KkMB]|thousand|million|billion)|[x×]10\^(?P<power>[0-9]{1,2}))?"
 )
 
 Dims: TypeAlias = tuple[int, ...]
@@ -205,7 +206,9 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
     cited += [(claim.where, claim.source) for claim in claims]
     for where, key in cited:
         if key not in sources:
-            raise TableError(file.name, where, "a source that is a key of sources.toml", repr(key))
+            wanted = "a source that is a key of sources.toml"
+            remedy = hint(key, sources) or "add it there"
+            raise TableError(file.name, where, wanted, repr(key), remedy)
     _refuse_contradictions(file.name, rows, errata)
     return ReferenceTable(name, top["paper"], rows, errata, file.name, claims)
 
@@ -217,9 +220,9 @@ class Place:
     file: str
     where: str
 
-    def refuse(self, wanted: str, got: object) -> TableError:
+    def refuse(self, wanted: str, got: object, remedy: str | None = None) -> TableError:
         """What to raise for something that stands here."""
-        return TableError(self.file, self.where, wanted, repr(got))
+        return TableError(self.file, self.where, wanted, repr(got), remedy or FORM)
 
     def mapping(
         self,
@@ -236,9 +239,12 @@ class Place:
                 raise self.refuse(f"the key {key!r}", sorted(content))
         for key, value in content.items():
             if key not in known:
-                raise self.refuse(f"only the keys {', '.join(known)}", key)
+                raise self.refuse(f"only the keys {', '.join(known)}", key, hint(key, known))
             if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
-                raise self.refuse(f"{key} to be of type {known[key].__name__}", value)
+                remedy = "write it in quotes" if known[key] is str else None
+                raise self.refuse(f"{key} to be of type {known[key].__name__}", value, remedy)
+            if isinstance(value, str) and not value.strip():
+                raise self.refuse(f"{key} to say something", value, "read it in the source")
         return dict(content)
 
     def value(self, quantity: str, text: object, kilo: int) -> Value:
@@ -248,7 +254,7 @@ class Place:
                 return tuple(text)
             raise self.refuse(f"{quantity} as a list of whole numbers", text)
         if not isinstance(text, str):
-            raise self.refuse(f"{quantity} as text, with the digits as printed", text)
+            raise self.refuse(f"{quantity} as text", text, "write the digits as printed")
         try:
             return Printed(text, kilo)
         except ValueError:
@@ -272,6 +278,8 @@ def _rows(file: str, number: int, content: object) -> Iterator[Row]:
         texts = isinstance(addresses, list) and all(isinstance(a, str) for a in addresses)
         if not texts or not addresses:
             raise at.refuse("at as an address or a list of addresses", addresses)
+        if len({*addresses}) < len(addresses):
+            raise at.refuse("each address once", addresses, "leave the others out")
         times = row.pop("times", None)
         if not row:
             raise at.refuse(f"at least one of {', '.join(QUANTITIES)}", entry)
@@ -329,28 +337,31 @@ def _refuse_contradictions(file: str, rows: tuple[Row, ...], errata: tuple[Errat
         if key in seen:
             raise TableError(file, erratum.where, "one erratum for one place", f"a second: {key}")
         seen.add(key)
-        if not any(
-            row.source == erratum.source
-            and row.values.get(erratum.quantity) == erratum.printed
-            and erratum.at in row.at
+        alike = [
+            row
             for row in rows
-        ):
+            if row.source == erratum.source and row.values.get(erratum.quantity) == erratum.printed
+        ]
+        if not any(erratum.at in row.at for row in alike):
+            printed = f"{erratum.quantity} {show(erratum.printed)}"
+            places = [f"one at {' and '.join(row.at)} in {row.where}" for row in alike]
             raise TableError(
                 file,
                 erratum.where,
-                f"a row at {erratum.at!r} of {erratum.source!r} that prints "
-                f"{erratum.quantity} {show(erratum.printed)}",
-                "none",
+                f"a row at {erratum.at!r} of {erratum.source!r} that prints {printed}",
+                ", ".join(places) or "none",
+                "mend whichever address is misspelt" if places else "write what the row says",
             )
 
 
 def load(file: Path) -> dict[str, Any]:
     """What a TOML file holds; raises TableError where it cannot be read."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise TableError(file.name, "", f"a file in {file.parent}", "none") from None
     except UnicodeDecodeError as error:
-        raise TableError(file.name, f"byte {error.start}", "UTF-8 text", "other bytes") from None
-    except tomllib.TOMLDecodeError as error:
-        raise TableError(file.name, "", "TOML", str(error)) from None
+        place = f"byte {error.start}"
+        raise TableError(file.name, place, "UTF-8 text", "other bytes", "save it so") from None
+    except (ValueError, RecursionError) as error:  # no TOML, too long a number, or too deep
+        raise TableError(file.name, "", "TOML", str(error), "mend it there") from None
