@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from convbench.check import CheckReport, Finding
-from convbench.record import Environment, Measurement, Memory, Task
+from convbench.record import Environment, Measurement, Memory, Task, Unchecked
 
 TASK = Task(
     architecture="vgg16",
@@ -76,8 +76,10 @@ FAILURE = Measurement(task=TASK, outcome="failed", reason="was killed by SIGKILL
 
 REFUSAL = Measurement(task=TASK, outcome="refused", reason="a name that is no text: \udc80")
 
+UNCHECKED = Unchecked(architecture="vgg16", framework="keras", reason="was killed by SIGKILL")
+
 ENTRIES = (
-    *(ENVIRONMENT, BARE_ENVIRONMENT, REPORT, MEASUREMENT, FAILURE, REFUSAL),
+    *(ENVIRONMENT, BARE_ENVIRONMENT, REPORT, UNCHECKED, MEASUREMENT, FAILURE, REFUSAL),
     CheckReport("lenet5", None, 60_000, 840, 325_680, 15, ()),
 )
 

@@ -45,6 +45,7 @@ ALLOWED = {
         "tables",
     ),
     "progress": ("record", "units"),
+    "interrupts": (),
     "options": ("architectures", "errors", "frameworks", "units"),
 }
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 
 import psutil
@@ -127,6 +128,14 @@ def test_a_network_that_is_not_the_papers_gets_no_time(pytester, fault, only):
     assert "**not proven**" in written
 
 
+def test_a_worker_that_dies_while_checking_is_in_the_report(pytester, fault):
+    fault("sigkill@build@lenet5")
+    result = bench(pytester, "-k", "structure", "--bench-report", "reports")
+    result.assert_outcomes(failed=1, deselected=3)
+    written = (run_folder(pytester.path / "reports") / "report.md").read_text(encoding="utf-8")
+    assert "- lenet5 tests.fakes structure: was killed by SIGKILL" in written
+
+
 def test_a_killed_worker_fails_its_test_alone(pytester, fault):
     fault("sigkill@step@lenet5_keras")
     names = "lenet5,lenet5_keras,mnist_convnet"
@@ -202,7 +211,16 @@ def test_two_at_a_time_are_refused_in_one_sentence(pytester):
     assert "Traceback" not in text(result)
 
 
-def test_ctrl_c_keeps_the_results_so_far(pytester, fault, fault_file):
+@pytest.mark.parametrize(
+    ("signals", "status"),
+    [
+        ([signal.SIGINT], pytest.ExitCode.INTERRUPTED),
+        ([signal.SIGINT] * 3, pytest.ExitCode.INTERRUPTED),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGTERM, signal.SIGINT], 143),
+    ],
+)
+def test_a_signal_to_end_keeps_the_results_so_far(pytester, fault, fault_file, signals, status):
     fault("hang@step@lenet5_keras")
     options = ("--bench-arch=lenet5,lenet5_keras", "-k", "forward", "--bench-report=reports")
     command = [sys.executable, "-m", "pytest", str(BENCH), f"--rootdir={pytester.path}"]
@@ -211,11 +229,16 @@ def test_ctrl_c_keeps_the_results_so_far(pytester, fault, fault_file):
     ) as process:
         wait_for(fakes.struck(fault_file))
         workers = psutil.Process(process.pid).children(recursive=True)
-        os.kill(process.pid, signal.SIGINT)
+        for number in signals:
+            os.kill(process.pid, number)
+            time.sleep(0.05)
         said, _ = output(process)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, said
+    assert process.returncode == status, said
     assert "report: " in said
-    assert [m.task.architecture for m in measurements(pytester.path / "reports")] == ["lenet5"]
-    assert (run_folder(pytester.path / "reports") / "report.md").exists()
+    first, last = measurements(pytester.path / "reports")
+    assert (first.task.architecture, first.outcome) == ("lenet5", "measured")
+    assert (last.task.architecture, last.outcome) == ("lenet5_keras", "failed")
+    written = (run_folder(pytester.path / "reports") / "report.md").read_text(encoding="utf-8")
+    assert "- lenet5_keras tests.fakes forward: interrupted\n" in written
     assert len(workers) == 2
     assert not psutil.wait_procs(workers, timeout=60)[1]

@@ -91,7 +91,11 @@ def test_text_stays_readable():
         (b'{"schema": "1"}', "schema 1 of this version", "schema '1'"),
         (b'{"schema": true}', "schema 1 of this version", "schema True"),
         (b'{"schema": 1.0}', "schema 1 of this version", "schema 1.0"),
-        (b'{"schema": 1}', "one of the kinds environment, check, measurement", "kind None"),
+        (
+            b'{"schema": 1}',
+            "one of the kinds environment, check, unchecked, measurement",
+            "kind None",
+        ),
         (b'{"schema": 1, "kind": "x"}', "one of the kinds", "kind 'x'"),
         (b'{"schema": 1, "kind": []}', "one of the kinds", "kind []"),
     ],

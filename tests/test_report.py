@@ -14,7 +14,7 @@ from attrs import evolve
 
 from convbench import plots, report
 from convbench.errors import ConvbenchError
-from convbench.record import Journal, Measurement, Memory
+from convbench.record import Journal, Measurement, Memory, Unchecked
 from convbench.tables import ABSENT, table
 from tests import samples
 from tests.conftest import ROOT
@@ -88,6 +88,13 @@ def test_what_failed_is_listed_with_its_reason(tables):
     ]
     whole = [e for e in ENTRIES if not isinstance(e, Measurement) or e.outcome == "measured"]
     assert "## Not measured" not in report.markdown(whole, "a-run", tables)
+
+
+def test_a_model_that_could_not_be_checked_is_listed_with_its_reason(tables):
+    unchecked = Unchecked(architecture="vgg19", framework="keras", reason="was killed by SIGKILL")
+    made = report.markdown((*ENTRIES, unchecked), "a-run", tables)
+    below = made.split("## Not measured\n")[1]
+    assert "- vgg19 keras structure: was killed by SIGKILL\n" in below
 
 
 def test_structure_has_what_is_printed_what_is_exact_and_what_each_framework_has(tables):

@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 from convbench import machine, messages
 from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
-from convbench.record import Environment, Journal, Measurement, Memory, Task
+from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
 from convbench.runner import MAX_ROUNDS, MIN_ROUNDS, ROUND, Run, Timing, WorkerClock
 
 TASK = Task(
@@ -61,7 +61,7 @@ class FakeChild:
     def ask(self, request, _reply, _stage):
         self.asked.append(request)
         answer = self.launcher.script.get(type(request))
-        if isinstance(answer, WorkerFailed):
+        if isinstance(answer, BaseException):
             raise answer
         if answer is not None:
             return answer
@@ -254,7 +254,8 @@ def test_a_failure_is_kept_with_its_reason_and_raised(run, when, what, outcome, 
         timed(this, WorkerClock())
     assert str(failed.value) == reason
     kept = on_disk(this)[-1]
-    assert (kept.outcome, kept.reason, kept.rounds_s) == (outcome, reason, ())
+    assert (kept.outcome, f"{TASK.label}: {kept.reason}") == (outcome, reason)
+    assert not kept.rounds_s
     assert all(child.closed for child in launcher.children)
     launcher.script.clear()
     timed(this, WorkerClock())
@@ -302,7 +303,27 @@ def test_a_check_that_is_refused_is_a_failure_that_names_the_architecture(run):
     this = run(FakeLauncher(script={messages.Check: messages.Refused("no such table")}))
     with pytest.raises(WorkerFailed, match=r"^lenet5 fakes: no such table.*checking"):
         this.check("lenet5", "fakes")
-    assert not this.entries
+    reason = "no such table (while checking its structure)"
+    assert on_disk(this)[1:] == [Unchecked(architecture="lenet5", framework="fakes", reason=reason)]
+
+
+def test_what_ctrl_c_interrupts_is_kept_as_interrupted(run):
+    this = run(FakeLauncher(script={messages.Check: KeyboardInterrupt()}))
+    with pytest.raises(KeyboardInterrupt):
+        this.check("lenet5", "fakes")
+    with pytest.raises(KeyboardInterrupt), this.timing(TASK, WorkerClock()):
+        raise KeyboardInterrupt
+    _, unchecked, *_, failed = on_disk(this)
+    assert (unchecked.label, unchecked.reason) == ("lenet5 fakes structure", "interrupted")
+    assert (failed.task, failed.outcome, failed.reason) == (TASK, "failed", "interrupted")
+
+
+def test_a_framework_that_cannot_be_used_is_kept_as_the_reason(run):
+    missing = FrameworkMissing("fakes", "not there", "run pip")
+    this = run(FakeLauncher(script={messages.Start: missing}))
+    with pytest.raises(FrameworkMissing):
+        this.check("lenet5", "fakes")
+    assert on_disk(this)[-1].reason == str(missing)
 
 
 def full(*_: object) -> None:

@@ -137,8 +137,13 @@ class WorkerFailed(ConvbenchError):
     stage: str
     why: str
 
+    @property
+    def reason(self) -> str:
+        """What went wrong, where the task is named already."""
+        return f"{self.why} (while {self.stage})"
+
     def __str__(self) -> str:
-        return f"{self.task}: {self.why} (while {self.stage})"
+        return f"{self.task}: {self.reason}"
 
 
 @frozen(str=False, eq=False)

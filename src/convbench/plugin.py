@@ -7,6 +7,7 @@ tasks there are, hands it a clock that the workers drive, and writes the report.
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
@@ -19,6 +20,7 @@ from pytest_benchmark.fixture import FixtureAlreadyUsed
 from convbench import frameworks, machine, options
 from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
+from convbench.interrupts import Interrupts
 from convbench.options import Options
 from convbench.progress import Progress
 from convbench.record import JOURNAL, Journal, Measurement, Task
@@ -26,6 +28,8 @@ from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
 
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
+TERMINATED = 128 + signal.SIGTERM
+"""Exit status after SIGTERM, as a shell counts."""
 TIMED, STRUCTURE = "convbench_timed", "convbench_structure"
 
 
@@ -51,6 +55,7 @@ class State:
     run: Run | None = None
     progress: Progress | None = None
     clocks: dict[str, WorkerClock] = field(factory=dict)
+    interrupts: Interrupts = field(factory=Interrupts)
     _device: str | None = None
 
     def device(self) -> str:
@@ -74,6 +79,7 @@ class State:
     def opened(self, config: pytest.Config) -> Run:
         """The run, begun when its first test begins."""
         if self.run is None:
+            self.interrupts.catch()
             folder = self.options.report
             self.run = Run(
                 tables=tables_folder(),
@@ -210,10 +216,13 @@ def _mark_failed(benchmark: Any, failure: ConvbenchError) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Ends the workers and writes the report, also after Ctrl-C."""
+    """Ends the workers and writes the report, also after Ctrl-C and SIGTERM."""
     state = session.config.stash.get(STATE, None)
     if state is None or state.run is None:
         return
+    state.interrupts.ignore()
+    if state.interrupts.terminated:
+        session.exitstatus = TERMINATED
     state.run.close()
     if state.run.journal is None or not state.run.entries:
         return
@@ -227,6 +236,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.run.lost = f"the report cannot be written: {reason}"
     if state.run.lost is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leaves the signals as they were found."""
+    state = config.stash.get(STATE, None)
+    if state is not None:
+        state.interrupts.release()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -4,7 +4,7 @@ The journal is appended and synced after every entry, so that a run that is kill
 the task in flight. Raw rounds are kept; every statistic is recomputed from them.
 
 Schema history
-  1  0.1.0: environment, check, measurement
+  1  0.1.0: environment, check, unchecked, measurement
 """
 
 from __future__ import annotations
@@ -117,11 +117,26 @@ class Measurement:
         return self.task.batch / step_s
 
 
-Entry: TypeAlias = Environment | CheckReport | Measurement
+@frozen(kw_only=True)
+class Unchecked:
+    """A model that could not be compared with its paper, and why."""
+
+    architecture: str
+    framework: str
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """What was to be done, as a task says it."""
+        return f"{self.architecture} {self.framework} structure"
+
+
+Entry: TypeAlias = Environment | CheckReport | Unchecked | Measurement
 
 _KINDS: dict[str, type[Entry]] = {
     "environment": Environment,
     "check": CheckReport,
+    "unchecked": Unchecked,
     "measurement": Measurement,
 }
 

@@ -15,7 +15,7 @@ from convbench import plots
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
-from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory
+from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
 from convbench.stats import spread
 from convbench.tables import ABSENT, Markup, escaped, table
@@ -61,7 +61,7 @@ def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
         else "",
         throughput(entries),
         _memory(measurements),
-        _unfinished(measurements),
+        _unfinished(entries),
         _how(measurements),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -290,8 +290,10 @@ def _memory(measurements: Sequence[Measurement]) -> str:
     return "\n\n".join(["## Memory", note + (device if on_device else none), table(rows)])
 
 
-def _unfinished(measurements: Sequence[Measurement]) -> str:
-    lines = [f"- {escaped(f'{m.task.label}: {m.reason}')}" for m in measurements if not m.rounds_s]
+def _unfinished(entries: Sequence[Entry]) -> str:
+    missing = [(e.label, e.reason) for e in entries if isinstance(e, Unchecked)]
+    missing += [(m.task.label, m.reason or "") for m in _measurements(entries) if not m.rounds_s]
+    lines = [f"- {escaped(f'{label}: {reason}')}" for label, reason in missing]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 

@@ -17,7 +17,7 @@ from convbench import machine, messages
 from convbench.check import CheckReport
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.launcher import Child, Launcher
-from convbench.record import Entry, Journal, Measurement, Task, condensed
+from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.units import Second
 
 MIN_ROUNDS = 5
@@ -127,8 +127,12 @@ class Run:
 
         Raises FrameworkMissing, WorkerFailed.
         """
-        with self._open(framework, f"{architecture} {framework} structure") as child:
-            report = ask_check(child, architecture, self.tables)
+        try:
+            with self._open(framework, f"{architecture} {framework} structure") as child:
+                report = ask_check(child, architecture, self.tables)
+        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
+            self.keep(Unchecked(architecture=architecture, framework=framework, reason=_why(error)))
+            raise
         self.keep(condensed(report))
         return report
 
@@ -146,10 +150,10 @@ class Run:
                 timing = self._warm(child, task, clock, measurement, keep=keep)
                 yield timing
                 measurement = timing.finish()
-        except (WorkerFailed, FrameworkMissing) as error:
+        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
             refused = isinstance(error, TaskRefused)
             outcome = evolve(
-                measurement, outcome="refused" if refused else "failed", reason=str(error)
+                measurement, outcome="refused" if refused else "failed", reason=_why(error)
             )
             if keep:
                 self.keep(outcome)
@@ -232,8 +236,21 @@ def ask_check(child: Child, architecture: str, tables: Path) -> CheckReport:
     return reply.report
 
 
+def _why(error: BaseException) -> str:
+    """The reason that is kept of a task without a result."""
+    match error:
+        case WorkerFailed():
+            return error.reason
+        case KeyboardInterrupt():
+            return "interrupted"
+        case _:
+            return str(error)
+
+
 class TaskRefused(WorkerFailed):
     """A task that is not run for a good reason: it does not fit, or is not the paper's."""
 
-    def __str__(self) -> str:
-        return f"{self.task}: {self.why}"
+    @property
+    def reason(self) -> str:
+        """Why it is not run."""
+        return self.why

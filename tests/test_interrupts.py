@@ -1,0 +1,48 @@
+"""The first signal ends a run, the next are of no account, and all is put back in the end."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from convbench.interrupts import Interrupts
+
+
+@pytest.fixture
+def interrupts():
+    made = Interrupts()
+    made.catch()
+    yield made
+    made.release()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_the_run_and_the_next_does_nothing(interrupts, number):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.raise_signal(again)
+    assert interrupts.terminated is (number == signal.SIGTERM)
+
+
+def test_what_is_being_written_is_not_interrupted(interrupts):
+    interrupts.ignore()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.raise_signal(number)
+    assert not interrupts.terminated
+
+
+def test_a_handler_of_somebody_elses_is_left_alone():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        others = Interrupts()
+        others.catch()
+        signal.raise_signal(signal.SIGTERM)
+        others.release()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
