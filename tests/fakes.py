@@ -82,6 +82,20 @@ def _chatter() -> None:
     sys.stderr.write("the chatter of an earlier task\n")
 
 
+LOG = """\
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1763800000.123456    4321 port.cc:153] oneDNN custom operations are on.
+E0000 00:00:1763800000.123456 4321 cuda_executor.cc:1228] INTERNAL: failed call to cudaGetRuntime
+2026-11-22 08:00:00.123456: W tensorflow/core/framework/op.cc:10] something is deprecated
+"""
+
+
+def _log_and_exit() -> NoReturn:
+    sys.stderr.write(f"the \x1b[31mkernel\x1b[0m is gone\n{LOG}")
+    sys.stderr.flush()
+    os._exit(3)
+
+
 def _want_memory() -> NoReturn:
     raise MemoryError
 
@@ -105,6 +119,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "mumble": _mumble,
     "close": _close,
     "chatter": _chatter,
+    "log": _log_and_exit,
     "MemoryError": _want_memory,
     "RuntimeError": _raise,
     "oom": _raise_oom,

@@ -198,6 +198,27 @@ def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch):
         load_framework("keras")
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "its module has no function framework()"),
+        ("framework = None", "its module has no function framework()"),
+        ("def framework(): pass", "its framework() lacks name, version, prepare, build, observe"),
+        ("class framework:\n    name = 'x'", "its framework() lacks version, prepare, build"),
+    ],
+)
+def test_a_module_that_is_no_framework_says_what_it_lacks(tmp_path, monkeypatch, content, why):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").write_text(content, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("mine", "mine.own"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(FrameworkMissing) as missing:
+        load_framework("mine.own")
+    assert missing.value.why.startswith(why)
+    assert "CONTRIBUTING.md" in missing.value.remedy
+
+
 def test_a_framework_that_does_not_import_says_why(tmp_path, monkeypatch):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "framework.py").write_text("raise RuntimeError('no such GPU\\nat all')")

@@ -243,6 +243,13 @@ def test_last_words_are_in_the_sentence_and_only_the_tasks_own(launcher, fault):
     assert refused.why == "KeyError: 'no-such-fault'"
 
 
+def test_a_log_is_nobodys_last_words(launcher, fault):
+    fault("log@build")
+    with launcher.open(TASK.label) as child, pytest.raises(WorkerFailed) as failed:
+        prepare(child)
+    assert failed.value.why == "ended with exit code 3; its last words: the kernel is gone"
+
+
 def test_the_time_out_is_told_as_it_was_given(launcher, fault):
     fault("hang@build")
     launcher.timeout_s = 0.5

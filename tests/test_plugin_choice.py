@@ -159,6 +159,27 @@ def test_crystal(structure, timed):
 """
 
 
+def test_what_is_timed_wants_the_plugin_that_times(pytester):
+    options = ("-p", "no:benchmark", "-p", "no:cacheprovider")
+    result = bench(pytester, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (sentence,) = [line for line in text(result).splitlines() if line.startswith("ERROR: ")]
+    assert "leave out -p no:benchmark" in sentence
+    assert "INTERNALERROR" not in text(result)
+    bench(pytester, *options, "-k", "structure").assert_outcomes(passed=1, deselected=3)
+
+
+def test_a_task_is_timed_once_in_a_test(pytester):
+    pytester.makepyfile(
+        MINE.replace("    convbench_timed()", "    convbench_timed()\n    convbench_timed()")
+    )
+    result = here(pytester, *QUICK, "--bench-report", "reports")
+    result.assert_outcomes(passed=2, failed=1)
+    assert "convbench_timed times one task and can be called once in a test" in text(result)
+    assert "Traceback" not in text(result)
+    assert len(measurements(pytester.path / "reports")) == 1
+
+
 @pytest.mark.parametrize("options", [(), ("-p", "no:benchmark")], ids=["plain", "no benchmark"])
 def test_projects_that_know_nothing_of_convbench_are_left_alone(pytester, options):
     pytester.makepyfile(FOREIGN)

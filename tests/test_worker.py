@@ -230,6 +230,25 @@ def test_a_child_that_is_told_nonsense_ends_alone():
     assert isinstance(said[3], messages.Started)
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (RuntimeError("\x1b[31mred\x1b[0m\x07 \x00\x9b and\rmore"), "RuntimeError: red and"),
+        (RuntimeError("\n\nthe kernel\nat length"), "RuntimeError: the kernel"),
+        (ValueError(""), "ValueError"),
+        (ValueError("\n"), "ValueError"),
+        (ValueError("x" * 1000), f"ValueError: {'x' * 300}"),
+        (RuntimeError("CUDA out of memory."), "out of memory; choose a smaller --bench-batch"),
+    ],
+)
+def test_what_a_framework_raises_becomes_one_plain_sentence(monkeypatch, error, sentence):
+    def build(*_, **__):
+        raise error
+
+    monkeypatch.setattr(fakes.Fake, "build", build)
+    assert answers(PREPARE)[1].why == sentence
+
+
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux's own")
 def test_if_memory_runs_out_it_is_the_child_that_goes():
     with Launcher(fakes.NAME) as launcher, launcher.open("a task") as child:

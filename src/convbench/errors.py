@@ -6,6 +6,7 @@ Each sentence says where, what was wanted, what was found, and what to do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -65,6 +66,17 @@ class UnknownName(ConvbenchError):
     def __str__(self) -> str:
         remedy = hint(self.name, self.known) or f"known: {', '.join(self.known)}"
         return f"unknown {self.kind} {self.name!r}; {remedy}"
+
+
+def one_line(text: str, most: int) -> str:
+    r"""The first line of what somebody else says, without what a terminal would obey.
+
+    >>> one_line("\x1b[31mred\x1b[0m\tand more\nat length", most=12)
+    'red and more'
+    """
+    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).strip()
+    first = next(iter(plain.splitlines()), "")
+    return " ".join("".join(c if c.isprintable() else " " for c in first).split())[:most]
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

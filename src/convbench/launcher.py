@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import IO, TypeVar
 
 from convbench import messages
-from convbench.errors import BadRecord, FrameworkMissing, WorkerFailed
+from convbench.errors import BadRecord, FrameworkMissing, WorkerFailed, one_line
 from convbench.units import Second
 
 MAX_MESSAGE = 64 * 2**20
@@ -26,6 +27,13 @@ IMPORT_TIMEOUT: Second = 180
 EXIT_TIMEOUT: Second = 10
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+
+_LOGGED = re.compile(
+    r"WARNING: All log messages before absl::InitializeLog\(\)"
+    r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
+    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+:\d+\] "
+)
+"""A line of TensorFlow's log that ended nothing: a fatal one begins with F."""
 
 R = TypeVar("R", bound=messages.Reply)
 
@@ -125,8 +133,9 @@ class Launcher:
         # Workers write through the same open file: its offset must stay theirs.
         size = os.fstat(self._errors.fileno()).st_size
         text = os.pread(self._errors.fileno(), max(0, size - self._said), self._said)
-        lines = text.decode(errors="replace").strip().splitlines()
-        return f"; its last words: {lines[-1].strip()[:200]}" if lines else ""
+        lines = [one_line(line, most=200) for line in text.decode(errors="replace").splitlines()]
+        words = [line for line in lines if line and not _LOGGED.match(line)]
+        return f"; its last words: {words[-1]}" if words else ""
 
     def _start(self) -> None:
         self.close()

@@ -125,7 +125,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     state = config.stash[STATE]
     items.sort(key=lambda item: TIMED in _fixtures(item))  # what is timed comes last
     for item in items:
-        if TIMED in _fixtures(item):
+        if TIMED in _fixtures(item) and config.pluginmanager.hasplugin("benchmark"):
             architecture, _ = item.callspec.params[TIMED]  # type: ignore[attr-defined]
             clock = state.clocks[item.nodeid] = WorkerClock()
             group = f"{architecture} {_pass(item)}"
@@ -133,8 +133,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Counts what is to be shown as progress."""
+    """Counts what is to be shown as progress; refuses what nobody could time."""
     config = session.config
+    timed = [item for item in session.items if TIMED in _fixtures(item)]
+    if timed and not config.pluginmanager.hasplugin("benchmark"):
+        raise pytest.UsageError(
+            f"{timed[0].nodeid}: the fixture {TIMED} wants the plugin pytest-benchmark, which is "
+            "switched off; leave out -p no:benchmark"
+        )
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     shown = {TIMED} if config.getoption("benchmark_only", False) else {TIMED, STRUCTURE}
     ours = [item for item in session.items if shown & set(_fixtures(item))]
@@ -168,8 +174,13 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
     """A call that verifies one architecture in one framework, and times one pass of it."""
     config, node = request.config, request.node
     state = config.stash[STATE]
+    called = False
 
     def time() -> None:
+        nonlocal called
+        if called:
+            pytest.fail(f"{TIMED} times one task and can be called once in a test", pytrace=False)
+        called = True
         architecture, framework = request.param
         _refuse_missing(state, framework)
         try:

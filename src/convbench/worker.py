@@ -26,7 +26,7 @@ from attrs import define
 from convbench import machine, messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
-from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported
+from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported, one_line
 from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
 from convbench.observation import Observation
@@ -300,10 +300,10 @@ def _difference(report: CheckReport) -> str:
 
 def _sentence(error: Exception) -> str:
     """The first line of what a framework says, or the plain fact if it is about memory."""
-    text = str(error) or type(error).__name__
+    text = str(error)
     if any(sign in text for sign in OUT_OF_MEMORY):
         return "out of memory; choose a smaller --bench-batch"
-    return f"{type(error).__name__}: {text.splitlines()[0][:300]}"
+    return ": ".join(filter(None, (type(error).__name__, one_line(text, most=300))))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ class Framework(Protocol):
         """Peaks since `prepare`; None where the device is the host."""
 
 
+PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))
+"""What a framework must have."""
+
+
 @frozen
 class Known:
     """Where a framework's file is, and what it needs to be installed."""
@@ -128,7 +132,7 @@ def load_framework(name: str) -> Framework:
         raise absent
     place = known(name)
     try:
-        framework: Framework = importlib.import_module(place.module).framework()
+        framework: Framework = _made(name, importlib.import_module(place.module))
     except FrameworkMissing:
         raise
     except Exception as error:  # a broken installation may raise anything at all
@@ -137,4 +141,16 @@ def load_framework(name: str) -> Framework:
         if isinstance(error, ImportError):
             remedy = place.install
         raise FrameworkMissing(name, " ".join(why.split()), remedy) from error
+    return framework
+
+
+def _made(name: str, module: Any) -> Any:
+    """What a module's `framework()` returns, if it has the form of a Framework."""
+    remedy = "CONTRIBUTING.md says what a framework is"
+    if not callable(getattr(module, "framework", None)):
+        raise FrameworkMissing(name, "its module has no function framework()", remedy)
+    framework = module.framework()
+    absent = [part for part in PARTS if not hasattr(framework, part)]
+    if absent:
+        raise FrameworkMissing(name, f"its framework() lacks {', '.join(absent)}", remedy)
     return framework
