@@ -127,7 +127,7 @@ def test_show_has_every_layer_and_what_is_printed_of_it(run):
     assert "60,000 parameters, 840 buffers, 325,680 multiply-accumulates" in done.out
     assert "connections 340,908" in done.out
     assert "Errata of the sources:" in done.out
-    assert "prints 840, exact is 0" in done.out
+    assert "prints 840; exact is 0" in done.out
 
 
 def test_show_as_json_adds_up_to_its_totals(run):

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
-from convbench import cli
+from convbench import cli, report
 from convbench.architectures import ARCHITECTURES
+from convbench.check import check
 from convbench.errors import TableError
 from convbench.reference import read_table, tables_folder
+from tests.builders import graph, table
+from tests.samples import ENVIRONMENT
 
 
 def said(capsys, *words):
@@ -43,6 +46,16 @@ def test_errata_as_text_have_their_reason(capsys, form):
     assert "15.3 billion" in text
     assert "15,470,264,320" in text
     assert "convolutions alone" in text
+
+
+def test_an_erratum_is_told_in_the_same_words_everywhere(capsys):
+    sentence = "output, parameters: “CNN Architectures” prints 840; exact is 0. The 84x10 = 840"
+    assert f"lenet5: {sentence}" in said(capsys, "lenet5")
+    with pytest.raises(SystemExit):
+        cli.main(["show", "lenet5"])
+    assert f"- lenet5: {sentence}" in capsys.readouterr().out
+    reports = (ENVIRONMENT, check(graph("lenet5"), table("lenet5")))
+    assert f"- **lenet5** {sentence}" in report.markdown(reports, "a-run", tables_folder())
 
 
 def test_a_network_without_errata_has_none(capsys):

@@ -6,7 +6,7 @@ observation compares the paper with the arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from convbench.errors import TableError, hint
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
 from convbench.ops import Shape
-from convbench.reference import Claim, Erratum, Printed, ReferenceTable, Row, Value, show
+from convbench.reference import Claim, Erratum, Printed, ReferenceTable, Row, Source, Value, show
 
 Status: TypeAlias = Literal["agrees", "differs", "erratum", "unstated"]
 
@@ -43,6 +43,14 @@ class Finding:
         said = (("printed", self.printed), ("computed", self.computed), ("observed", self.observed))
         facts = ", ".join(f"{word} {value}" for word, value in said if value is not None)
         return f"{self.at}: {self.quantity}: {facts}; {self.note or self.status}"
+
+
+def erratum_sentence(finding: Finding, sources: Mapping[str, Source]) -> str:
+    """An erratum's finding as all outputs tell it: where, what is printed, what is right, why."""
+    key = finding.source or ""
+    title = sources[key].title if key in sources else key
+    said = f"“{title}” prints {finding.printed}; exact is {finding.computed}."
+    return f"{finding.at}, {finding.quantity}: {said} {finding.note}"
 
 
 @frozen

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from convbench import __version__, architectures, frameworks
-from convbench.check import CheckReport, check
+from convbench.check import CheckReport, check, erratum_sentence
 from convbench.errors import ConvbenchError, TableError, UnknownName, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
@@ -189,35 +189,32 @@ def check_(options: argparse.Namespace) -> int:
 
 def errata_(options: argparse.Namespace) -> int:
     """Prints every erratum: where, what is printed, what is right, and why."""
-    folder = tables_folder()
-    titles = {key: source.title for key, source in read_sources(folder).items()}
-    rows = []
-    for name in architectures.select(options.names or ["all"]):
-        report = _integers(name)
-        rows += [
-            {
-                "name": name,
-                "at": finding.at,
-                "quantity": finding.quantity,
-                "source": titles[finding.source or ""],
-                "printed": finding.printed or "",
-                "exact": finding.computed or "",
-                "why": finding.note or "",
-            }
-            for finding in report.findings
-            if finding.status == "erratum"
-        ]
-    rows = [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
+    sources = read_sources(tables_folder())
+    found = {
+        f"{name}: {erratum_sentence(finding, sources)}": (name, finding)
+        for name in architectures.select(options.names or ["all"])
+        for finding in _integers(name).findings
+        if finding.status == "erratum"
+    }
+    rows = [
+        {
+            "name": name,
+            "at": finding.at,
+            "quantity": finding.quantity,
+            "source": sources[finding.source or ""].title,
+            "printed": finding.printed or "",
+            "exact": finding.computed or "",
+            "why": finding.note or "",
+        }
+        for name, finding in found.values()
+    ]
     if options.format == "json":
         _json(rows)
     elif options.format == "markdown":
         print(table(rows, options.format))
     else:
-        for row in rows:
-            print(
-                f"{row['name']}: {row['at']}: {row['quantity']}: “{row['source']}” prints "
-                f"{row['printed']}, exact is {row['exact']}. {row['why']}\n"
-            )
+        for sentence in found:
+            print(f"{sentence}\n")
     return OK
 
 
@@ -361,14 +358,13 @@ def _sum(reports: Sequence[CheckReport]) -> str:
 
 def _print_errata(reports: Sequence[CheckReport]) -> None:
     """Each difference and each erratum, once, whatever number of frameworks found it."""
-    titles = {key: source.title for key, source in read_sources(tables_folder()).items()}
+    sources = read_sources(tables_folder())
     differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
     errata = dict.fromkeys(
-        f"{r.name}: {f.at}: {f.quantity}: “{titles[f.source]}” prints {f.printed}, "
-        f"exact is {f.computed}. {f.note}"
+        f"{r.name}: {erratum_sentence(f, sources)}"
         for r in reports
         for f in r.findings
-        if f.status == "erratum" and f.source is not None
+        if f.status == "erratum"
     )
     for heading, lines in (("Differences", differs), ("Errata of the sources", [*errata])):
         if lines:

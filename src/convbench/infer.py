@@ -7,7 +7,7 @@ Parameter names and shapes are PyTorch's: that is the canonical form in which we
 from __future__ import annotations
 
 from math import prod
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from attrs import frozen
 
@@ -46,6 +46,7 @@ from convbench.ops import (
 )
 
 NONE: Padding = (0, 0, 0, 0)
+Image: TypeAlias = tuple[int, int, int]
 
 
 @frozen
@@ -70,8 +71,27 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
     match op:
         case Input(shape=shape):
             return shape
-        case Conv(channels=channels, kernel=kernel, stride=stride, padding=padding, groups=groups):
-            c, h, w = _image(op, inputs, at)
+        case Conv() | TableConv() | MaxPool() | AvgPool() | Subsample():
+            return _slid(op, _image(op, inputs, at), at)
+        case GlobalAvgPool() | Pad() | PadChannels() | Upsample() | Lrn() | Flatten():
+            return _reshaped(op, _image(op, inputs, at), at)
+        case Concat() | Multiply() | Add():
+            return _joined(op, inputs, at)
+        case Dense() | Rbf() | Softmax():
+            return (_features(op, _vector(op, inputs, at), at),)
+        case (BatchNorm() | Relu() | Relu6() | Silu() | Sigmoid() | ScaledTanh()) | (
+            Dropout() | Scale()
+        ):
+            return _only(op, inputs, at)
+        case _:
+            assert_never(op)
+
+
+def _slid(op: Conv | TableConv | MaxPool | AvgPool | Subsample, image: Image, at: str) -> Shape:
+    """What leaves a window that slides over an image."""
+    c, size = image[0], image[1:]
+    match op:
+        case Conv(channels=channels, groups=groups):
             if c % groups or channels % groups:
                 raise ShapeMismatch(
                     at,
@@ -79,9 +99,8 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
                     f"{c} in and {channels} out",
                     "do the widths fit the groups?",
                 )
-            return (channels, *_windows((h, w), kernel, stride, padding, at))
+            return (channels, *_windows(size, op.kernel, op.stride, op.padding, at))
         case TableConv(table=table, kernel=kernel):
-            c, h, w = _image(op, inputs, at)
             if {m for maps in table for m in maps} != set(range(c)):
                 raise ShapeMismatch(
                     at,
@@ -89,43 +108,69 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
                     f"maps {sorted({m for maps in table for m in maps})}",
                     "does the table belong to this layer?",
                 )
-            return (len(table), *_windows((h, w), kernel, (1, 1), NONE, at))
-        case (
-            MaxPool(kernel=kernel, stride=stride, padding=padding)
-            | AvgPool(kernel=kernel, stride=stride, padding=padding)
-        ):
-            c, h, w = _image(op, inputs, at)
-            return (c, *_windows((h, w), kernel, stride, padding, at))
+            return (len(table), *_windows(size, kernel, (1, 1), NONE, at))
+        case MaxPool() | AvgPool():
+            return (c, *_windows(size, op.kernel, op.stride, op.padding, at))
         case Subsample(kernel=kernel):
-            c, h, w = _image(op, inputs, at)
-            return (c, *_windows((h, w), kernel, kernel, NONE, at))
+            return (c, *_windows(size, kernel, kernel, NONE, at))
+        case _:
+            assert_never(op)
+
+
+def _reshaped(
+    op: GlobalAvgPool | Pad | PadChannels | Upsample | Lrn | Flatten, image: Image, at: str
+) -> Shape:
+    """What leaves a layer that takes one image and has no window."""
+    c, h, w = image
+    match op:
         case GlobalAvgPool():
-            return (_image(op, inputs, at)[0], 1, 1)
-        case PadChannels(extra=extra):
-            c, h, w = _image(op, inputs, at)
-            return (c + extra, h, w)
+            return (c, 1, 1)
         case Pad(padding=(top, bottom, left, right)):
-            c, h, w = _image(op, inputs, at)
-            return (c, *_windows((h + top + bottom, w + left + right), (1, 1), (1, 1), NONE, at))
+            size = (h + top + bottom, w + left + right)
+            return (c, *_windows(size, (1, 1), (1, 1), NONE, at))
+        case PadChannels(extra=extra):
+            return (c + extra, h, w)
         case Upsample(factor=factor):
-            c, h, w = _image(op, inputs, at)
             return (c, factor * h, factor * w)
+        case Lrn():
+            return image
+        case Flatten():
+            return (prod(image),)
+        case _:
+            assert_never(op)
+
+
+def _joined(op: Concat | Multiply | Add, inputs: tuple[Shape, ...], at: str) -> Shape:
+    """What leaves a layer where branches meet."""
+    match op:
         case Concat():
-            return _joined(inputs, at)
+            alike = len(inputs) > 1 and len({shape[1:] for shape in inputs}) == 1
+            fits = alike and len(inputs[0]) == 3
+            wanted = "two or more images of one size"
+            hint = "do all branches have the same stride and padding?"
         case Multiply():
-            if len(inputs) != 2 or inputs[1] != (inputs[0][0], 1, 1):
-                raise ShapeMismatch(
-                    at,
-                    "an image (C, H, W) and factors (C, 1, 1)",
-                    " and ".join(map(str, inputs)),
-                    "is the gate as wide as the image?",
-                )
-            return inputs[0]
+            fits = len(inputs) == 2 and inputs[1] == (inputs[0][0], 1, 1)
+            wanted = "an image (C, H, W) and factors (C, 1, 1)"
+            hint = "is the gate as wide as the image?"
+        case Add():
+            fits = len(inputs) > 1 and len(set(inputs)) == 1
+            wanted = "two or more inputs of one shape"
+            hint = "does the shortcut miss a stride or a projection?"
+        case _:
+            assert_never(op)
+    if not fits:
+        raise ShapeMismatch(at, wanted, " and ".join(map(str, inputs)), hint)
+    if isinstance(op, Concat):
+        return (sum(shape[0] for shape in inputs), *inputs[0][1:])
+    return inputs[0]
+
+
+def _features(op: Dense | Rbf | Softmax, width: int, at: str) -> int:
+    """How many values leave a layer that takes a vector."""
+    match op:
         case Dense(features=features):
-            _vector(op, inputs, at)
-            return (features,)
+            return features
         case Rbf(codes=codes):
-            width = _vector(op, inputs, at)
             if any(len(code) != width for code in codes):
                 raise ShapeMismatch(
                     at,
@@ -133,26 +178,9 @@ def output_shape(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
                     f"one of {width}",
                     "do the codes belong to this layer?",
                 )
-            return (len(codes),)
-        case Flatten():
-            return (prod(_image(op, inputs, at)),)
+            return len(codes)
         case Softmax():
-            return (_vector(op, inputs, at),)
-        case Lrn():
-            return _image(op, inputs, at)
-        case Add():
-            if len(inputs) < 2 or len(set(inputs)) != 1:
-                raise ShapeMismatch(
-                    at,
-                    "two or more inputs of one shape",
-                    " and ".join(map(str, inputs)),
-                    "does the shortcut miss a stride or a projection?",
-                )
-            return inputs[0]
-        case (BatchNorm() | Relu() | Relu6() | Silu() | Sigmoid() | ScaledTanh()) | (
-            Dropout() | Scale()
-        ):
-            return _only(op, inputs, at)
+            return width
         case _:
             assert_never(op)
 
@@ -236,17 +264,6 @@ def _windows(size: Pair, kernel: Pair, stride: Pair, padding: Padding, at: str) 
     return h, w
 
 
-def _joined(inputs: tuple[Shape, ...], at: str) -> Shape:
-    if len(inputs) < 2 or len({shape[1:] for shape in inputs}) != 1 or len(inputs[0]) != 3:
-        raise ShapeMismatch(
-            at,
-            "two or more images of one size",
-            " and ".join(map(str, inputs)),
-            "do all branches have the same stride and padding?",
-        )
-    return (sum(shape[0] for shape in inputs), *inputs[0][1:])
-
-
 def _only(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
     if len(inputs) != 1:
         raise ShapeMismatch(
@@ -255,7 +272,7 @@ def _only(op: Op, inputs: tuple[Shape, ...], at: str) -> Shape:
     return inputs[0]
 
 
-def _image(op: Op, inputs: tuple[Shape, ...], at: str) -> tuple[int, int, int]:
+def _image(op: Op, inputs: tuple[Shape, ...], at: str) -> Image:
     shape = _only(op, inputs, at)
     if len(shape) != 3:
         raise ShapeMismatch(

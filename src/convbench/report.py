@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from convbench import plots
-from convbench.check import CheckReport
+from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
@@ -195,10 +195,9 @@ def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
     seen: dict[str, None] = {}
     for report in reports:
         for f in report.findings:
-            if f.status == "erratum" and f.source is not None:
-                title = sources[f.source].title if f.source in sources else f.source
-                text = f"{f.at}, {f.quantity}: “{title}” prints {f.printed}; exact is {f.computed}."
-                seen[f"- **{escaped(report.name)}** {escaped(f'{text} {f.note}')}"] = None
+            if f.status == "erratum":
+                text = escaped(erratum_sentence(f, sources))
+                seen[f"- **{escaped(report.name)}** {text}"] = None
             elif f.status == "differs":
                 seen[f"- **not proven:** {escaped(f'{report.name} {report.framework}: {f}')}"] = (
                     None
