@@ -256,9 +256,11 @@ def test_a_run_whose_journal_cannot_be_read_does_not_stop_the_others(tmp_path, t
     for name, content in {"empty": "", "garbage": "garbage\n", "newer": '{"schema": 99}\n'}.items():
         (folder.with_name(name)).mkdir()
         (folder.with_name(name) / "measurements.jsonl").write_text(content, encoding="utf-8")
+    (folder.with_name("folder") / "measurements.jsonl").mkdir(parents=True)
     report.write(folder, tables)
     index = (folder.parent / "README.md").read_text(encoding="utf-8")
     assert f"[{folder.name}]" in index
+    assert index.count("cannot be read: ") == 4
 
 
 MARKUP = ["<b>bold</b>", "a|b", "`code`", "two\nlines", "\n\n# heading", "\\|", "<script>"]

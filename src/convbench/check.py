@@ -135,14 +135,7 @@ def _printed_findings(
     exact: dict[Erratum, int | Shape] = {}
     """What the arithmetic says at each erratum; where it applies, the value that it applies to."""
     for row in table.rows:
-        places = [(pattern, at) for pattern in row.at for at in quantities.matches(graph, pattern)]
-        for pattern in row.at:
-            if pattern not in (p for p, _ in places):
-                known = (NETWORK, *graph.by_address, *graph.scopes)
-                remedy = hint(pattern, known) or f"convbench show {graph.name} lists them"
-                raise TableError(
-                    table.file, row.where, "an address of the network", pattern, remedy
-                )
+        places = [(pattern, at) for pattern in row.at for at in _meant(graph, table, row, pattern)]
         found = len({at for _, at in places})
         if row.times is not None and row.times != found:
             yield Finding(
@@ -169,6 +162,16 @@ def _printed_findings(
     for erratum in table.errata:
         if not _applies(erratum, exact.get(erratum)):
             yield _idle(erratum, exact.get(erratum))
+
+
+def _meant(graph: Graph, table: ReferenceTable, row: Row, pattern: str) -> list[str]:
+    """The places that a row's address or pattern means; at least one."""
+    places = quantities.matches(graph, pattern)
+    if not places:
+        known = (NETWORK, *graph.by_address, *graph.scopes)
+        remedy = hint(pattern, known) or f"convbench show {graph.name} lists them"
+        raise TableError(table.file, row.where, "an address of the network", pattern, remedy)
+    return places
 
 
 def _idle(erratum: Erratum, exact: int | Shape | None) -> Finding:

@@ -90,7 +90,7 @@ def write_index(folder: Path) -> None:
         try:
             entries = list(Journal(path).entries())
             environment = _first_environment(entries)
-        except BadRecord as error:
+        except (BadRecord, OSError) as error:
             rows.append({"run": path.parent.name, "CPU": f"cannot be read: {error}"})
             continue
         measured = [m for m in _measurements(entries) if m.outcome == "measured"]
