@@ -63,6 +63,20 @@ def test_throughput_is_batch_over_median_with_half_the_quartiles_distance(tables
     assert lenet["first step, keras"] == "1.00 s"
 
 
+def test_figures_that_stand_on_two_rounds_say_so_and_show_all_that_they_know(tables):
+    task = samples.task("vgg16", "keras", "forward")
+    slow = evolve(samples.measured(task, 2.0, None), rounds_s=(1.9, 2.1), budget_s=1.0)
+    made = report.markdown([*ENTRIES[:-1], slow], "a-run", tables)
+    lenet, vgg = rows_below(made, "### Forward (inference)")
+    assert vgg["keras"] == "2.00 ± 5.0% (2 rounds)"
+    assert "rounds" not in lenet["keras"]
+    assert made.count("2 rounds: one step is longer than the 1 s that all rounds were to take") == 1
+    apart = evolve(slow, rounds_s=(1.0, 3.0))
+    made = report.markdown([*ENTRIES[:-1], apart], "a-run", tables)
+    assert "2.00 ± 50.0% (2 rounds, unstable)" in made
+    assert "one step is longer" not in report.markdown(ENTRIES, "a-run", tables)
+
+
 def test_a_ratio_is_the_first_over_the_second_and_absent_where_one_is(tables):
     made = report.markdown(ENTRIES, "a-run", tables)
     lenet, vgg = rows_below(made, "### Forward (inference)")

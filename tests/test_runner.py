@@ -14,7 +14,15 @@ from convbench import machine, messages
 from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
-from convbench.runner import MAX_ROUNDS, MIN_ROUNDS, ROUND, Run, Timing, WorkerClock
+from convbench.runner import (
+    MAX_ROUNDS,
+    MIN_LONG_ROUNDS,
+    MIN_ROUNDS,
+    ROUND,
+    Run,
+    Timing,
+    WorkerClock,
+)
 
 TASK = Task(
     architecture="lenet5",
@@ -150,7 +158,9 @@ PLANS = [
     (3e-6, 0.001, 667, MIN_ROUNDS),
     (0.003, 60.0, 1, MAX_ROUNDS),
     (0.500, 2.0, 1, MIN_ROUNDS),
-    (30.0, 2.0, 1, MIN_ROUNDS),
+    (2.0, 2.0, 1, MIN_ROUNDS),
+    (2.1, 2.0, 1, MIN_LONG_ROUNDS),
+    (30.0, 2.0, 1, MIN_LONG_ROUNDS),
 ]
 
 
@@ -169,7 +179,7 @@ def test_the_clock_shows_what_the_child_reported_and_nothing_else(run, step_s):
     launcher, clock = FakeLauncher(step_s), WorkerClock()
     with run(launcher).timing(TASK, clock) as timing:
         assert clock() == 0.0, "neither build nor warm-up is a step"
-        for done in range(3 * timing.iterations):
+        for done in range(MIN_LONG_ROUNDS * timing.iterations):
             before = clock()
             timing.step()
             round_s = launcher.round_s(done // timing.iterations)

@@ -54,12 +54,12 @@ def test_a_child_leaves_when_told_or_when_the_parent_hangs_up():
     assert answers() == [messages.Started(os.getpid())]
 
 
-def test_warm_up_goes_on_for_its_time_and_at_least_two_rounds(monkeypatch):
+def test_warm_up_goes_on_for_its_time_and_a_step_that_is_longer_is_warmed_up_once(monkeypatch):
     seconds = iter(range(100))  # each look at the clock is a second later: a round takes one
     monkeypatch.setattr(worker, "perf_counter", lambda: float(next(seconds)))
     short = answers(PREPARE)[1]
-    assert (short.first_s, short.warmup_s) == (1.0, (1.0,) * worker.MIN_WARMUP_ROUNDS)
-    long = answers(evolve(PREPARE, warmup_s=7.0))[1]
+    assert (short.first_s, short.warmup_s) == (1.0, (1.0,))
+    long = answers(evolve(PREPARE, warmup_s=6.5))[1]
     assert (long.first_s, long.warmup_s) == (1.0, (1.0,) * 7)
 
 

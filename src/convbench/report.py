@@ -17,7 +17,7 @@ from convbench.errors import BadRecord
 from convbench.graph import NETWORK
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
-from convbench.stats import spread
+from convbench.stats import FEW, spread
 from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, rate, seconds, size
 
@@ -80,6 +80,7 @@ def throughput(entries: Sequence[Entry]) -> str:
             "First step: what tracing, compiling and first allocations add up to."
         )
         parts.append(table(_throughput_rows(own)))
+        parts += _few_rounds(own)
     return "\n\n".join(parts)
 
 
@@ -244,8 +245,24 @@ def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]
 
 def _throughput(measurement: Measurement) -> str:
     steps = spread(measurement.rounds_s)
-    unstable = " (unstable)" if round(steps.relative, 3) > UNSTABLE else ""
-    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}{unstable}"
+    rounds = len(measurement.rounds_s)
+    marks = [f"{rounds} rounds"] if rounds < FEW else []
+    marks += ["unstable"] if round(steps.relative, 3) > UNSTABLE else []
+    marked = f" ({', '.join(marks)})" if marks else ""
+    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}{marked}"
+
+
+def _few_rounds(measurements: Sequence[Measurement]) -> list[str]:
+    """The footnote on figures that stand on fewer rounds than others, if there are any."""
+    few = [m for m in measurements if len(m.rounds_s) < FEW]
+    if not few:
+        return []
+    numbers = " or ".join(sorted({f"{len(m.rounds_s)} rounds" for m in few}))
+    budget = max(m.budget_s or 0 for m in few)
+    return [
+        f"{numbers}: one step is longer than the {budget:g} s that all rounds were to take, so "
+        "there are no more. Their ± is half of what lies between the slowest and the fastest."
+    ]
 
 
 def _ratio(own: dict[str, Measurement], first: str, second: str) -> str:

@@ -21,6 +21,8 @@ from convbench.record import Entry, Journal, Measurement, Task, Unchecked, conde
 from convbench.units import Second
 
 MIN_ROUNDS = 5
+MIN_LONG_ROUNDS = 2
+"""For a step that alone takes longer than all rounds were to take."""
 MAX_ROUNDS = 1000
 WARMUP: Second = 0.3
 ROUND: Second = 0.002
@@ -175,7 +177,8 @@ class Run:
             raise kind(task.label, stage, reply.why)
         usual = max(median(reply.warmup_s), CLOCK)
         iterations = max(1, ceil(ROUND / usual))
-        rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, ceil(self.seconds / (usual * iterations))))
+        least = MIN_LONG_ROUNDS if usual > self.seconds else MIN_ROUNDS
+        rounds = min(MAX_ROUNDS, max(least, ceil(self.seconds / (usual * iterations))))
         warm = evolve(
             measurement,
             version=child.launcher.version,

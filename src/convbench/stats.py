@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from attrs import frozen
 
+FEW = 5
+"""Fewer values than these have no quartiles to speak of."""
+
 
 @frozen
 class Spread:
-    """A median with the quartiles around it."""
+    """A median with the quartiles around it, or the extremes where there are few values."""
 
     low: float
     median: float
@@ -18,18 +21,24 @@ class Spread:
 
     @property
     def relative(self) -> float:
-        """Half the interquartile range as a share of the median."""
+        """Half the range between `low` and `high` as a share of the median."""
         return (self.high - self.low) / 2 / self.median
 
 
 def spread(values: Sequence[float]) -> Spread:
     """Median and quartiles (linear interpolation: type 7 of Hyndman and Fan 1996).
 
+    Of fewer values than FEW the extremes stand where the quartiles would: interpolated quartiles
+    of two values lie halfway to their median, and would make them look twice as close.
+
     Quartiles describe the rounds of one process; they are no interval of confidence, since
     rounds of a process are not independent.
 
     >>> spread([1.0, 2.0, 3.0, 4.0, 5.0])
     Spread(low=2.0, median=3.0, high=4.0)
+    >>> spread([2.0, 4.0])
+    Spread(low=2.0, median=3.0, high=4.0)
     """
-    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    shares = (0.25, 0.5, 0.75) if len(values) >= FEW else (0.0, 0.5, 1.0)
+    low, middle, high = np.quantile(values, shares)
     return Spread(float(low), float(middle), float(high))

@@ -34,7 +34,6 @@ from convbench.record import Memory, Task, condensed
 from convbench.reference import read_table
 from convbench.units import Byte, Second, size
 
-MIN_WARMUP_ROUNDS = 2
 CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
 """What a coarse clock calls no time at all may have been so long."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
@@ -211,10 +210,10 @@ class Child:
         )
 
     def _warm_up(self, warmup_s: Second) -> list[Second]:
-        """Seconds of the first step, and of those after it until `warmup_s` have passed."""
+        """Seconds of the first step, and of one or more after it until `warmup_s` have passed."""
         taken: list[Second] = []
         with _no_garbage_collection():
-            while len(taken) <= MIN_WARMUP_ROUNDS or sum(taken[1:]) < warmup_s:
+            while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))
         return taken
 
