@@ -22,13 +22,15 @@ from typing import NoReturn
 
 import numpy as np
 
-from convbench.frameworks import PASSES, Array, DeviceMemory, Pass
+from convbench.frameworks import PASSES, Array, DeviceMemory, Pass, require_mode
 from convbench.graph import Graph
+from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 NAME = "tests.fakes"
 VARIABLE = "CONVBENCH_FAKE_FAULT"
 VERSION = "fakes 1.0"
+OTHER_MODE = "tidy"
 STAGES = ("prepare", "build", "observe", "load", "step")
 FLOOD_BYTES = 1 << 20
 
@@ -159,6 +161,7 @@ class Fake:
     """A framework whose every answer is the graph's own."""
 
     name = NAME
+    modes = (DEFAULT, OTHER_MODE)
 
     def version(self) -> str:
         return VERSION
@@ -167,7 +170,8 @@ class Fake:
         assert (device, threads > 0) == ("cpu", True)
         strike("prepare")
 
-    def build(self, graph: Graph, *, allocate: bool) -> Model:
+    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Model:
+        require_mode(self, mode)
         strike("build", graph.name)
         return Model(graph, allocate)
 

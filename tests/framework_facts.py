@@ -1,7 +1,8 @@
 """Run as `python -m tests.framework_facts FRAMEWORK FOLDER`: what one framework says and does.
 
 Each framework gets a process of its own, since two of them in one process disturb each other.
-Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz.
+Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz, or to FOLDER/NAME-MODE.npz where the
+mode is not the default.
 """
 
 import json
@@ -14,19 +15,26 @@ from convbench.architectures import architecture
 from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
+from convbench.modes import DEFAULT, concerns
 from tests.small_graphs import GRAPHS
 
 ARCHITECTURES = (
     *("lenet1", "lenet5", "lenet5_keras", "resnet20_cifar", "resnet29_v2_cifar_keras"),
     *("mnist_convnet", "cats_dogs_convnet"),
 )
+LARGE = "alexnet"
 
 
-def facts_of(framework, graph, folder):
+def file_of(name, mode=DEFAULT):
+    """The file with the arrays of a network in a mode."""
+    return f"{name}.npz" if mode == DEFAULT else f"{name}-{mode}.npz"
+
+
+def facts_of(framework, graph, folder, mode=DEFAULT):
     """What one network is and does; its arrays go to a file."""
     images, labels = batch(graph, 3, seed=1)
     values = filler(graph, seed=1)
-    model = framework.build(graph, allocate=True)
+    model = framework.build(graph, allocate=True, mode=mode)
     framework.load(model, values)
     loaded = framework.read(model)
     arrays = {"answer": framework.run(model, images)}
@@ -37,14 +45,33 @@ def facts_of(framework, graph, folder):
         after = framework.read(model)
         changed[pass_] = sorted(k for k in after if not np.array_equal(after[k], loaded[k]))
     arrays |= {f"after/{key}": array for key, array in after.items()}
-    np.savez(folder / f"{graph.name}.npz", **arrays)
+    np.savez(folder / file_of(graph.name, mode), **arrays)
     expected = {f"{n.address}/{t.name}": t for n in graph for t in n.tensors}
     return {
         "same as described": _same(loaded, expected, values),
         "observed alike": framework.observe(model)
-        == framework.observe(framework.build(graph, allocate=False)),
+        == framework.observe(framework.build(graph, allocate=False, mode=mode)),
         "changed": changed,
     }
+
+
+def xla_calls(keras, graph, mode):
+    """How many calls of functions compiled with XLA there are in Keras's forward pass."""
+    import tensorflow as tf  # noqa: PLC0415  (in this framework's process alone)
+
+    native = keras.build(graph, allocate=True, mode=mode).native
+    traced = tf.function(lambda x: native(x, training=False)).get_concrete_function(
+        tf.TensorSpec((1, *native.input.shape[1:]))
+    )
+    calls = (op for op in traced.graph.get_operations() if "Call" in op.type)
+    return sum("_XlaMustCompile" in op.node_def.attr for op in calls)
+
+
+def answer(framework, graph, mode):
+    """The answer of a large network to one image."""
+    model = framework.build(graph, allocate=True, mode=mode)
+    framework.load(model, filler(graph, seed=1))
+    return framework.run(model, batch(graph, 1, seed=1)[0])
 
 
 def _same(loaded, expected: dict[str, Tensor], values) -> bool:
@@ -60,6 +87,16 @@ def main():
     framework.prepare("cpu", 2)
     graphs = [make() for make in GRAPHS.values()] + [architecture(n) for n in ARCHITECTURES]
     facts = {graph.name: facts_of(framework, graph, folder) for graph in graphs}
+    for mode in framework.modes[1:]:
+        facts[mode] = {
+            g.name: facts_of(framework, g, folder, mode) for g in graphs if concerns(mode, g)
+        }
+    if framework.name == "keras":
+        towers = GRAPHS["towers"]()
+        facts["compiled with XLA"] = {m: xla_calls(framework, towers, m) for m in framework.modes}
+    whole = architecture(LARGE)
+    for mode in framework.modes:
+        np.savez(folder / file_of(LARGE, mode), answer=answer(framework, whole, mode))
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

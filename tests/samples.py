@@ -101,6 +101,28 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
+ALEXNET = CheckReport("alexnet", "keras", 60_965_224, 0, 724_406_816, 26, ())
+
+
+def _alexnet(framework: str, mode: str, pass_: str, *rounds_s: float) -> Measurement:
+    timed = evolve(task("alexnet", framework, pass_), mode=mode)
+    return evolve(measured(timed, rounds_s[0], 90 * MIB), rounds_s=rounds_s, budget_s=2.0)
+
+
+IN_TWO_MODES: tuple[Entry, ...] = (
+    ENVIRONMENT,
+    evolve(ALEXNET, framework="pytorch"),
+    ALEXNET,
+    evolve(ALEXNET, framework="keras native_groups"),
+    _alexnet("pytorch", "default", "forward", 0.05, 0.05, 0.05, 0.05, 0.05),
+    _alexnet("keras", "default", "forward", 0.06, 0.06, 0.06, 0.06, 0.06),
+    _alexnet("keras", "native_groups", "forward", 0.036, 0.038, 0.04, 0.042, 0.044),
+    measured(task("lenet5", "keras", "forward"), 0.01, 10 * MIB),
+    _alexnet("keras", "default", "backward", 2.88, 3.12),
+    _alexnet("keras", "native_groups", "backward", 0.194, 0.197, 0.2, 0.203, 0.206),
+)
+
+
 def write_run(root: Path, entries: tuple[Entry, ...] = ENTRIES) -> Path:
     """The folder of a run with these entries."""
     folder = root / "reports" / "2026-01-02T030405-cpu"

@@ -58,6 +58,27 @@ def groups_and_rectangles() -> Graph:
     return net.graph()
 
 
+def towers() -> Graph:
+    """AlexNet's two towers, and ResNeXt's many: few and many groups, strides, odd padding."""
+    net = Builder("towers", (3, 67, 67))
+    x = net.chain(
+        net.input,
+        ("conv1", Conv(96, 11, stride=4)),
+        ("relu1", Relu()),
+        ("norm1", Lrn(size=5, k=2.0, alpha=1e-4, beta=0.75)),
+        ("pool1", MaxPool(3, stride=2)),
+        ("conv2", Conv(256, 5, padding=2, groups=2)),
+        ("relu2", Relu()),
+        ("conv3", Conv(64, 3, stride=2, padding=(0, 1, 0, 1), groups=32, bias=False)),
+        ("bn3", NORM),
+        ("depthwise", Conv(64, 3, padding=1, groups=64)),
+        ("conv4", Conv(32, 1, groups=4)),
+        ("pool4", GlobalAvgPool()),
+    )
+    net.chain(x, ("flatten", Flatten()), ("fc", Dense(5)), ("softmax", Softmax()))
+    return net.graph()
+
+
 def shortcuts() -> Graph:
     net = Builder("shortcuts", (3, 8, 8))
     x = net.chain(net.input, ("conv1", Conv(4, 3, padding=1, bias=False)), ("bn1", NORM))
@@ -157,6 +178,7 @@ GRAPHS = {
         one_sided_padding,
         last_windows,
         groups_and_rectangles,
+        towers,
         shortcuts,
         flattened_image_normalized,
         lenet_parts,

@@ -15,8 +15,9 @@ from convbench.architectures import architecture
 from convbench.errors import FrameworkMissing, UnknownName
 from convbench.frameworks import known, load_framework, missing
 from convbench.frameworks.weights import batch, filler
+from convbench.modes import DEFAULT, concerns
 from convbench.ops import BatchNorm
-from tests.framework_facts import ARCHITECTURES
+from tests.framework_facts import ARCHITECTURES, LARGE, file_of
 from tests.small_graphs import GRAPHS, lenet_parts
 
 ROOT = Path(__file__).parents[1]
@@ -47,9 +48,9 @@ class Facts:
             self.known[framework] = json.loads((place / "facts.json").read_text())
         return self.known[framework]
 
-    def arrays(self, framework, name):
+    def arrays(self, framework, name, mode=DEFAULT):
         self(framework)
-        return dict(np.load(self.folder / framework / f"{name}.npz"))
+        return dict(np.load(self.folder / framework / file_of(name, mode)))
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +133,59 @@ def test_running_variances_differ_by_the_factor_that_is_known(facts, name):
 def test_the_comparison_objects_to_another_function(facts):
     one, other = (facts.arrays(f, "shortcuts")["answer"] for f in ("pytorch", "keras"))
     assert relative(one, other + 1e-3) > 1e-5
+
+
+GROUPED = [name for name in GRAPHS if concerns("native_groups", GRAPHS[name]())]
+
+
+def test_there_are_grouped_networks_to_compare_modes_with():
+    assert GROUPED == ["groups_and_rectangles", "towers"], (
+        "depthwise convolutions are another layer"
+    )
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_mode_has_the_same_layers_and_arrays_and_may_change_the_same(facts, name):
+    told = facts("keras")["native_groups"][name]
+    assert told == facts("keras")[name]
+    assert told["same as described"]
+    assert told["observed alike"]
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", [*GROUPED, LARGE])
+def test_a_mode_gives_the_same_answer(facts, name):
+    one, other = (facts.arrays("keras", name, m)["answer"] for m in ("native_groups", DEFAULT))
+    assert relative(one, other) < 1e-5
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_mode_trains_alike(facts, name):
+    """The weights after one step are the same, and so is the step, which is far smaller."""
+    one, other = (facts.arrays("keras", name, mode) for mode in ("native_groups", DEFAULT))
+    before = filler(graph_of(name), seed=1)
+    assert one.keys() == other.keys()
+    for key in one.keys() - {"answer"}:
+        assert relative(one[key], other[key]) < 1e-5, key
+        start = before(key.removeprefix("after/"), one[key].shape)
+        assert relative(one[key] - start, other[key] - start) < 1e-4, key
+
+
+@pytest.mark.keras
+def test_the_comparison_of_steps_objects_to_another_gradient(facts):
+    after = facts.arrays("keras", "towers", "native_groups")["after/conv2/weight"]
+    start = filler(graph_of("towers"), seed=1)("conv2/weight", after.shape)
+    wrong = start + 1.001 * (after - start)
+    assert relative(wrong, after) < 1e-5, "which weights alone would not show"
+    assert relative(wrong - start, after - start) > 1e-4
+
+
+@pytest.mark.keras
+def test_only_the_default_compiles_grouped_convolutions_with_xla(facts):
+    """The finding that the report tells: one compiled function for each of them."""
+    assert facts("keras")["compiled with XLA"] == {"default": 3, "native_groups": 0}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -69,6 +69,24 @@ def test_a_real_framework_goes_the_same_way(pytester, framework, version):
         assert measured.memory.host_bytes > 0
 
 
+def test_a_mode_is_checked_timed_and_reported_beside_the_default(pytester):
+    options = ("--bench-mode", "default,tidy", "-k", "structure or forward")
+    bench(pytester, *options, "--bench-report", "r").assert_outcomes(passed=4, deselected=3)
+    assert [m.task.mode for m in measurements(pytester.path / "r")] == ["default", "tidy"]
+    written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
+    assert "## Modes of one framework" in written
+    assert "--bench-mode default,tidy" in written
+
+
+def test_a_mode_that_a_framework_of_ones_own_lacks_fails_with_one_sentence(pytester):
+    result = bench(pytester, "--bench-mode", "fast", "-k", "structure or forward")
+    result.assert_outcomes(failed=2, deselected=2)
+    assert "lenet5 tests.fakes fast forward: mode fast: tests.fakes cannot run in it" in text(
+        result
+    )
+    assert "Traceback" not in text(result)
+
+
 def test_none_writes_nothing(pytester):
     bench(pytester, "--bench-report", "none").assert_outcomes(passed=3, deselected=1)
     assert not written_in(pytester.path)

@@ -35,6 +35,16 @@ def test_k_selects_by_architecture_pass_and_framework(pytester):
     ]
 
 
+def test_a_mode_is_a_test_of_its_own_beside_the_default(pytester):
+    options = ("--bench-mode", "default,tidy", "-k", "structure or forward", "--collect-only", "-q")
+    result = bench(pytester, *options)
+    assert [line for line in result.outlines if "::" in line] == [
+        f"test_{name}.py::test_{name}[lenet5-tests.fakes{mode}]"
+        for name in ("structure", "forward")
+        for mode in ("", "-tidy")
+    ]
+
+
 # An option, and the sentence that refuses it.
 BAD_OPTIONS = {
     "--bench-arch=lenet6": "unknown architecture 'lenet6'; did you mean lenet or lenet5",
@@ -44,6 +54,7 @@ BAD_OPTIONS = {
     "--bench-device=tpu": "unknown device 'tpu'",
     "--bench-framework=torch": "unknown framework 'torch'; did you mean pytorch?",
     "--bench-framework=,": "--bench-framework",
+    "--bench-mode=,": "--bench-mode",
     "--bench-batch=0": "--bench-batch must be a positive whole number, but is '0'",
     "--bench-batch=1.5": "--bench-batch must be a positive whole number, but is '1.5'",
     "--bench-threads=-2": "--bench-threads must be a positive whole number, but is '-2'",
@@ -93,6 +104,14 @@ def test_a_framework_that_is_not_installed_is_skipped_with_the_command(
     nothing_installed.setenv("CI", "true")
     in_ci = here(pytester, *options)
     assert in_ci.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_mode_that_no_framework_of_the_run_offers_is_a_wrong_option(pytester):
+    options = ("--bench-framework=pytorch", "--bench-arch=alexnet", "--bench-mode=native_groups")
+    result = bench(pytester, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    sentence = "mode native_groups: pytorch cannot run in it; choose --bench-framework keras"
+    assert [line for line in result.errlines if line.strip()] == [f"ERROR: {sentence}"]
 
 
 def test_a_framework_that_does_not_import_fails_with_the_reason(pytester):

@@ -13,14 +13,15 @@ import pytest
 from attrs import evolve
 
 from convbench import plots, report
+from convbench.cases import Case
 from convbench.errors import ConvbenchError
 from convbench.record import Journal, Measurement, Memory, Unchecked
 from convbench.tables import ABSENT, table
 from tests import samples
 from tests.conftest import ROOT
-from tests.samples import ENTRIES, ENVIRONMENT
+from tests.samples import ENTRIES, ENVIRONMENT, IN_TWO_MODES
 
-GOLDEN = Path(__file__).parent / "golden" / "report.md"
+GOLDEN = Path(__file__).parent / "golden"
 RENEW = "CONVBENCH_RENEW_GOLDEN"  # set it, run this file, and read the difference in review
 
 
@@ -43,12 +44,14 @@ def rows_below(text: str, heading: str) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
-def test_the_report_is_the_one_that_was_read_in_review(tables):
-    made = report.markdown(ENTRIES, "a-run", tables)
+@pytest.mark.parametrize(("name", "entries"), [("report", ENTRIES), ("modes", IN_TWO_MODES)])
+def test_the_report_is_the_one_that_was_read_in_review(tables, name, entries):
+    made = report.markdown(entries, "a-run", tables)
+    golden = GOLDEN / f"{name}.md"
     if os.environ.get(RENEW):
-        GOLDEN.parent.mkdir(exist_ok=True)
-        GOLDEN.write_text(made, encoding="utf-8")
-    assert made == GOLDEN.read_text(encoding="utf-8")
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(made, encoding="utf-8")
+    assert made == golden.read_text(encoding="utf-8")
 
 
 def test_throughput_is_batch_over_median_with_half_the_quartiles_distance(tables):
@@ -86,6 +89,40 @@ def test_a_ratio_is_the_first_over_the_second_and_absent_where_one_is(tables):
     swapped += [e for e in reversed(ENTRIES) if isinstance(e, Measurement)]
     *_, lenet = rows_below(report.markdown(swapped, "a-run", tables), "### Forward (inference)")
     assert lenet["keras / pytorch"] == "0.50"
+
+
+def test_a_mode_is_set_against_the_default_pass_by_pass_with_its_meaning(tables):
+    made = report.markdown(IN_TWO_MODES, "a-run", tables)
+    (row,) = rows_below(made, "## Modes of one framework")
+    assert row == {
+        "architecture": "alexnet",
+        "mode": "keras native_groups",
+        "forward": "1.50 ± 5.0%",  # 60 ms to 40 ms, whose rounds alone are spread
+        "backward": "15.0 ± 4.3%",  # half of 2.88 to 3.12 s, and half of 197 to 203 ms
+    }
+    assert made.count("Grouped convolutions call TensorFlow's own kernel") == 1
+    assert "## Modes" not in report.markdown(ENTRIES, "a-run", tables)
+
+
+def test_a_mode_has_a_column_of_its_own_and_a_ratio_only_to_the_same_mode(tables):
+    made = report.markdown(IN_TWO_MODES, "a-run", tables)
+    alexnet, lenet = rows_below(made, "### Forward (inference)")
+    assert (alexnet["keras"], alexnet["keras native_groups"]) == ("66.7 ± 0.0%", "100 ± 5.0%")
+    assert [column for column in alexnet if "/" in column] == ["pytorch / keras"]
+    assert lenet["keras native_groups"] == ABSENT
+    memory, *_ = rows_below(made, "## Memory")
+    assert memory["host, keras native_groups"] == memory["host, keras"] == "90.0 MiB"
+    (structure,) = rows_below(made, "## Structure")
+    assert structure["keras native_groups"] == "60,965,224"
+
+
+def test_a_mode_alone_is_set_against_nothing(tables):
+    alone = [e for e in IN_TWO_MODES if not isinstance(e, Measurement) or e.task.mode != "default"]
+    assert "## Modes" not in report.markdown(alone, "a-run", tables)
+    task = evolve(samples.task("lenet5", "keras", "forward"), mode="native_groups", batch=5)
+    made = report.markdown([*IN_TWO_MODES, samples.measured(task, 0.01, None)], "a-run", tables)
+    (row,) = rows_below(made, "## Modes of one framework")
+    assert row["architecture"] == "alexnet", "another batch is another task"
 
 
 def test_passes_come_in_their_order_whatever_the_journals(tables):
@@ -158,17 +195,19 @@ def test_the_environment_is_all_there(tables):
     assert told["load average"] == "0.50 to 1.25 during the run"
 
 
-def test_the_command_that_repeats_the_run_is_one_that_pytest_takes(tables, pytester):
-    made = report.markdown(ENTRIES, "a-run", tables)
+@pytest.mark.parametrize("entries", [ENTRIES, IN_TWO_MODES], ids=["default", "modes"])
+def test_the_command_that_repeats_the_run_is_one_that_pytest_takes(tables, pytester, entries):
+    made = report.markdown(entries, "a-run", tables)
     (line,) = (line for line in made.splitlines() if line.startswith("pytest "))
     _, folder, *options = line.split()
     names = [*options, "--collect-only", "-q", "-p", "no:hypothesispytest"]
     result = pytester.runpytest_inprocess(ROOT / folder, f"--rootdir={pytester.path}", *names)
     assert result.ret == pytest.ExitCode.OK
-    for entry in ENTRIES:
+    for entry in entries:
         if isinstance(entry, Measurement):
             task = entry.task
-            assert f"test_{task.pass_}[{task.architecture}-{task.framework}]" in str(result.stdout)
+            case = Case(task.architecture, task.framework, task.mode)
+            assert f"test_{task.pass_}[{case.id}]" in str(result.stdout)
 
 
 def written(folder: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench.stats import FEW, Spread, spread
+from convbench.stats import FEW, Spread, ratio, spread
 from tests.builders import alike
 
 times = st.lists(st.floats(min_value=1e-6, max_value=1e3), min_size=1, max_size=50)
@@ -60,3 +60,14 @@ def test_spread_scales_and_ignores_order(values, factor):
     scaled = spread([value * factor for value in reversed(values)])
     assert scaled.median == pytest.approx(spread(values).median * factor)
     assert scaled.relative == pytest.approx(spread(values).relative, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "want"),
+    [
+        ((2.0, 2.0, 2.0), (4.0, 4.0, 4.0), (0.5, 0.0)),
+        ((7.0, 10.0, 13.0), (3.0, 5.0, 7.0), (2.0, 0.5)),  # shares of 0.3 and 0.4
+    ],
+)
+def test_a_ratio_is_of_the_medians_and_its_spread_is_both_in_quadrature(one, other, want):
+    assert ratio(Spread(*one), Spread(*other)) == pytest.approx(want)

@@ -143,6 +143,25 @@ def test_training_needs_its_gradients_and_what_the_weights_have_seen(monkeypatch
     assert "does not fit" in refused.why
 
 
+def test_a_mode_is_verified_as_well_and_its_report_says_which_it_is():
+    _, checked, prepared = answers(
+        messages.Check("lenet5", TABLES, fakes.OTHER_MODE),
+        evolve(PREPARE, task=evolve(TASK, mode=fakes.OTHER_MODE)),
+    )
+    assert checked.report.framework == prepared.report.framework == f"{fakes.NAME} tidy"
+    assert answers(PREPARE)[1].report.framework == fakes.NAME
+
+
+def test_a_mode_that_the_framework_does_not_offer_is_refused():
+    _, checked, prepared = answers(
+        messages.Check("lenet5", TABLES, "fast"),
+        evolve(PREPARE, task=evolve(TASK, mode="fast")),
+    )
+    sentence = f"mode fast: {fakes.NAME} cannot run in it; choose --bench-mode default or tidy"
+    assert checked.why == prepared.why == sentence
+    assert prepared.outcome == "refused"
+
+
 UNANSWERABLE = {
     "no such architecture": (messages.Check("lenet6", TABLES), "unknown architecture 'lenet6'"),
     "no table": (messages.Check("lenet5", "/nowhere"), "lenet5.toml: wanted a file in /nowhere"),

@@ -11,6 +11,7 @@ from attrs.validators import and_, deep_iterable
 from convbench import record
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
+from convbench.modes import DEFAULT
 from convbench.record import Memory, Task
 from convbench.units import Second
 
@@ -27,6 +28,7 @@ class Check:
     architecture: str
     tables: str
     """The folder with the reference tables."""
+    mode: str = DEFAULT
 
 
 @frozen

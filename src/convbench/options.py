@@ -13,8 +13,10 @@ from typing import Any
 from attrs import frozen
 
 from convbench import architectures, frameworks
+from convbench.cases import Case, cases
 from convbench.errors import BadOption, UnknownName
 from convbench.frameworks import PASSES
+from convbench.modes import DEFAULT, MODES
 from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
@@ -35,6 +37,7 @@ def add(parser: Any) -> None:
         default="forward,backward",
         help=f"of {', '.join(PASSES)} (default: forward,backward)",
     )
+    option("--bench-mode", metavar="NAMES", default=DEFAULT, help=f"of {', '.join(MODES)}")
     option("--bench-batch", metavar="N", help="images in a batch (default: 4, on a GPU 32)")
     option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
@@ -48,8 +51,7 @@ def add(parser: Any) -> None:
 class Options:
     """What to time and how, as the command line says."""
 
-    architectures: tuple[str, ...]
-    frameworks: tuple[str, ...]
+    cases: list[Case]
     asked_for: bool
     """Whether the frameworks were named: then one that is missing is a failure."""
     passes: tuple[str, ...]
@@ -74,8 +76,9 @@ class Options:
         for name in passes:
             one_of("pass", name, PASSES)
         return cls(
-            architectures=architectures.select(_names(config, "arch")),
-            frameworks=chosen,
+            cases=cases(
+                architectures.select(_names(config, "arch")), chosen, _names(config, "mode")
+            ),
             asked_for=named is not None or bool(os.environ.get("CI")),
             passes=passes,
             batch=_number(config, "batch", int),

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from convbench.stats import Spread
 from convbench.units import rate
 
-COLOURS = {"pytorch": "#d1495b", "keras": "#00798c"}
+COLOURS = {"pytorch": "#d1495b", "keras": "#00798c", "keras native_groups": "#66b2bf"}
 OTHER_COLOUR = "#66717e"
 
 
 @frozen
 class Point:
-    """Throughput of one architecture in one framework: median and quartiles, images/s."""
+    """Throughput of one architecture in one framework and mode: median and quartiles."""
 
     architecture: str
     framework: str

@@ -10,7 +10,6 @@ import contextlib
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import product
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from attrs import define, field
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench import frameworks, machine, options
+from convbench.cases import Case
 from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
@@ -64,12 +64,13 @@ class State:
             self._device = self.options.device or machine.default_device()
         return self._device
 
-    def task(self, architecture: str, framework: str, pass_: str) -> Task:
+    def task(self, case: Case, pass_: str) -> Task:
         """The task of one benchmark, with what the machine decides where nobody did."""
         device = self.device()
         return Task(
-            architecture=architecture,
-            framework=framework,
+            architecture=case.architecture,
+            framework=case.framework,
+            mode=case.mode,
             pass_=pass_,
             batch=self.options.batch or DEFAULT_BATCH[device],
             device=device,
@@ -100,16 +101,15 @@ STATE = pytest.StashKey[State]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each architecture, framework and, with a marker, pass that was chosen."""
-    chosen = metafunc.config.stash[STATE].options
-    cases = list(product(chosen.architectures, chosen.frameworks))
-    ids = [f"{architecture}-{framework}" for architecture, framework in cases]
+    """One test for each case and, with a marker, pass that was chosen."""
+    options_ = metafunc.config.stash[STATE].options
+    chosen, ids = options_.cases, [case.id for case in options_.cases]
     if STRUCTURE in metafunc.fixturenames:
-        metafunc.parametrize(STRUCTURE, cases, ids=ids, indirect=True)
+        metafunc.parametrize(STRUCTURE, chosen, ids=ids, indirect=True)
     if TIMED in metafunc.fixturenames:
-        if _pass(metafunc.definition) not in chosen.passes:
-            cases, ids = [("", "")], [NOT_CHOSEN]
-        metafunc.parametrize(TIMED, cases, ids=ids, indirect=True)
+        if _pass(metafunc.definition) not in options_.passes:
+            chosen, ids = [Case("", "", "")], [NOT_CHOSEN]
+        metafunc.parametrize(TIMED, chosen, ids=ids, indirect=True)
 
 
 NOT_CHOSEN = "pass not chosen"
@@ -126,9 +126,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: TIMED in _fixtures(item))  # what is timed comes last
     for item in items:
         if TIMED in _fixtures(item) and config.pluginmanager.hasplugin("benchmark"):
-            architecture, _ = item.callspec.params[TIMED]  # type: ignore[attr-defined]
+            case: Case = item.callspec.params[TIMED]  # type: ignore[attr-defined]
             clock = state.clocks[item.nodeid] = WorkerClock()
-            group = f"{architecture} {_pass(item)}"
+            group = f"{case.architecture} {_pass(item)}"
             item.add_marker(pytest.mark.benchmark(timer=clock, group=group))
 
 
@@ -153,18 +153,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def convbench_structure(request: pytest.FixtureRequest) -> Callable[[], None]:
     """A call that fails unless the framework's model of an architecture is the paper's."""
-    architecture, framework = request.param
+    case: Case = request.param
     state = request.config.stash[STATE]
 
     def check() -> None:
-        _refuse_missing(state, framework)
+        _refuse_missing(state, case.framework)
         try:
-            report = state.opened(request.config).check(architecture, framework)
+            run = state.opened(request.config)
+            report = run.check(case.architecture, case.framework, case.mode)
         except ConvbenchError as error:
             pytest.fail(str(error), pytrace=False)
         if not report.proven:
             lines = "\n".join(map(str, report.differs))
-            pytest.fail(f"{architecture} is not the paper's network\n{lines}", pytrace=False)
+            pytest.fail(f"{case.architecture} is not the paper's network\n{lines}", pytrace=False)
 
     return check
 
@@ -181,11 +182,11 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
         if called:
             pytest.fail(f"{TIMED} times one task and can be called once in a test", pytrace=False)
         called = True
-        architecture, framework = request.param
-        _refuse_missing(state, framework)
+        case: Case = request.param
+        _refuse_missing(state, case.framework)
         try:
             _refuse_xdist(config)
-            task = state.task(architecture, framework, _pass(node))
+            task = state.task(case, _pass(node))
             run, clock = state.opened(config), state.clocks[node.nodeid]
             with run.timing(task, clock, keep=not benchmark.disabled) as timing:
                 benchmark.pedantic(timing.step, rounds=timing.rounds, iterations=timing.iterations)

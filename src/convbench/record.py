@@ -25,6 +25,7 @@ from cattrs.v import format_exception as _usual
 
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
+from convbench.modes import DEFAULT, variant
 from convbench.units import Byte, ImagesPerSecond, Second
 
 SCHEMA = 1
@@ -52,13 +53,18 @@ class Task:
     device: str
     threads: int = field(validator=COUNT)
     dtype: str = "float32"
-    mode: str = "default"
+    mode: str = DEFAULT
     seed: int = 0
 
     @property
     def label(self) -> str:
         """The task in a few words for progress lines and messages."""
-        return f"{self.architecture} {self.framework} {self.pass_}"
+        return f"{self.architecture} {self.variant} {self.pass_}"
+
+    @property
+    def variant(self) -> str:
+        """The framework, and its mode where it is not the default."""
+        return variant(self.framework, self.mode)
 
 
 @frozen(kw_only=True)

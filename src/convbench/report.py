@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from convbench import plots
+from convbench import plots, report_modes
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
+from convbench.modes import DEFAULT
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
 from convbench.stats import FEW, spread
@@ -60,6 +61,7 @@ def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
         if any(m.rounds_s for m in measurements)
         else "",
         throughput(entries),
+        report_modes.section([m for m in measurements if m.rounds_s]),
         _memory(measurements),
         _unfinished(entries),
         _how(measurements),
@@ -227,18 +229,23 @@ def _observed_total(report: CheckReport | None) -> str:
 
 
 def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]]:
-    frameworks = list(dict.fromkeys(m.task.framework for m in measurements))
+    modes = dict.fromkeys((m.task.variant, m.task.mode) for m in measurements)
+    pairs = [
+        (first, second)
+        for mode in dict.fromkeys(mode for _, mode in modes)  # modes have a section of their own
+        for first, second in pairwise(variant for variant, its in modes if its == mode)
+    ]
     rows = []
     for name in dict.fromkeys(m.task.architecture for m in measurements):
-        own = {m.task.framework: m for m in measurements if m.task.architecture == name}
+        own = {m.task.variant: m for m in measurements if m.task.architecture == name}
         row = {"architecture": name}
-        for framework in frameworks:
-            row[framework] = _throughput(own[framework]) if framework in own else ABSENT
-        for first, second in pairwise(frameworks):
+        for variant, _ in modes:
+            row[variant] = _throughput(own[variant]) if variant in own else ABSENT
+        for first, second in pairs:
             row[f"{first} / {second}"] = _ratio(own, first, second)
-        for framework in frameworks:
-            first_s = own[framework].first_s if framework in own else None
-            row[f"first step, {framework}"] = ABSENT if first_s is None else seconds(first_s)
+        for variant, _ in modes:
+            first_s = own[variant].first_s if variant in own else None
+            row[f"first step, {variant}"] = ABSENT if first_s is None else seconds(first_s)
         rows.append(row)
     return rows
 
@@ -276,17 +283,17 @@ def _memory(measurements: Sequence[Measurement]) -> str:
     measured = [m for m in measurements if m.rounds_s]
     if not measured:
         return ""
-    frameworks = list(dict.fromkeys(m.task.framework for m in measured))
+    variants = list(dict.fromkeys(m.task.variant for m in measured))
     on_device = any(m.task.device != "cpu" for m in measured)
     rows = []
     for name, pass_ in dict.fromkeys((m.task.architecture, m.task.pass_) for m in measured):
         own = {
-            m.task.framework: m.memory
+            m.task.variant: m.memory
             for m in measured
             if (m.task.architecture, m.task.pass_) == (name, pass_)
         }
         row = {"architecture": name, "pass": pass_}
-        for f in frameworks:
+        for f in variants:
             memory = own.get(f, Memory())
             row[f"host, {f}"] = _bytes(memory.host_bytes)
             if on_device:
@@ -325,6 +332,9 @@ def _how(measurements: Sequence[Measurement]) -> str:
         "device": task.device,
         "threads": str(task.threads),
     }
+    modes = [*dict.fromkeys(m.task.mode for m in measurements)]
+    if modes != [DEFAULT]:
+        options["mode"] = ",".join(modes)
     if measurements[0].budget_s is not None:
         options["seconds"] = f"{measurements[0].budget_s:g}"
     words = " ".join(f"--bench-{name} {value}" for name, value in options.items())
@@ -335,7 +345,7 @@ def _how(measurements: Sequence[Measurement]) -> str:
             "- Each row is one fresh process, forked after the framework's import, with the same "
             "weights, batch, precision and number of threads for every framework.\n"
             "- PyTorch runs eagerly (inference mode for forward), Keras as a compiled TensorFlow "
-            "graph: each as its documentation says.\n"
+            f"graph: each as its documentation says{_but_for(modes)}.\n"
             "- Warm-up rounds are not in the figures; each step ends when the device has "
             "finished.\n"
             "- One process a row: the spread between processes is not known from this run.\n"
@@ -346,6 +356,10 @@ def _how(measurements: Sequence[Measurement]) -> str:
     )
 
 
+def _but_for(modes: Sequence[str]) -> str:
+    return "" if modes == [DEFAULT] else ", but for the mode that stands beside its name"
+
+
 def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point]]]:
     panels = []
     for pass_ in dict.fromkeys(m.task.pass_ for m in measured):
@@ -353,7 +367,7 @@ def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point
         for m in (m for m in measured if m.task.pass_ == pass_):
             rates = spread([m.throughput(step) for step in m.rounds_s])
             points.append(
-                plots.Point(_drawable(m.task.architecture), _drawable(m.task.framework), rates)
+                plots.Point(_drawable(m.task.architecture), _drawable(m.task.variant), rates)
             )
         panels.append((_drawable(PASS_TITLES.get(pass_, pass_)), points))
     return panels

@@ -17,6 +17,7 @@ from convbench import machine, messages
 from convbench.check import CheckReport
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.launcher import Child, Launcher
+from convbench.modes import DEFAULT, variant
 from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.units import Second
 
@@ -124,16 +125,17 @@ class Run:
             launcher.close()
         self._launchers.clear()
 
-    def check(self, architecture: str, framework: str) -> CheckReport:
+    def check(self, architecture: str, framework: str, mode: str = DEFAULT) -> CheckReport:
         """The report on one architecture's model, built without weights.
 
         Raises FrameworkMissing, WorkerFailed.
         """
+        what = variant(framework, mode)
         try:
-            with self._open(framework, f"{architecture} {framework} structure") as child:
-                report = ask_check(child, architecture, self.tables)
+            with self._open(framework, f"{architecture} {what} structure") as child:
+                report = ask_check(child, architecture, self.tables, mode)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            self.keep(Unchecked(architecture=architecture, framework=framework, reason=_why(error)))
+            self.keep(Unchecked(architecture=architecture, framework=what, reason=_why(error)))
             raise
         self.keep(condensed(report))
         return report
@@ -226,14 +228,14 @@ class Run:
             raise
 
 
-def ask_check(child: Child, architecture: str, tables: Path) -> CheckReport:
+def ask_check(child: Child, architecture: str, tables: Path, mode: str = DEFAULT) -> CheckReport:
     """The report of an open child on one architecture's model, built without weights.
 
     Raises WorkerFailed.
     """
     stage = "checking its structure"
-    child.task = f"{architecture} {child.launcher.framework}"
-    reply = child.ask(messages.Check(architecture, str(tables)), messages.Checked, stage)
+    child.task = f"{architecture} {variant(child.launcher.framework, mode)}"
+    reply = child.ask(messages.Check(architecture, str(tables), mode), messages.Checked, stage)
     if isinstance(reply, messages.Refused):
         raise WorkerFailed(child.task, stage, reply.why)
     return reply.report

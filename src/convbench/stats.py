@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot
 
 import numpy as np
 from attrs import frozen
@@ -42,3 +43,15 @@ def spread(values: Sequence[float]) -> Spread:
     shares = (0.25, 0.5, 0.75) if len(values) >= FEW else (0.0, 0.5, 1.0)
     low, middle, high = np.quantile(values, shares)
     return Spread(float(low), float(middle), float(high))
+
+
+def ratio(one: Spread, other: Spread) -> tuple[float, float]:
+    """The ratio of two medians, and half its range as a share of it.
+
+    That share is both sides' own, added in quadrature: propagation of independent errors to first
+    order (Taylor 1997, section 3.4). Where a side is very uneven it says too little.
+
+    >>> ratio(Spread(5.0, 6.0, 8.0), Spread(2.0, 2.0, 2.0))
+    (3.0, 0.25)
+    """
+    return one.median / other.median, hypot(one.relative, other.relative)

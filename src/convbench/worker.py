@@ -21,7 +21,7 @@ from pathlib import Path
 from time import get_clock_info, perf_counter
 from typing import BinaryIO, NoReturn
 
-from attrs import define
+from attrs import define, evolve
 
 from convbench import machine, messages
 from convbench.architectures import architecture
@@ -29,9 +29,10 @@ from convbench.check import CheckReport, check
 from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported, one_line
 from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
+from convbench.modes import variant
 from convbench.observation import Observation
 from convbench.record import Memory, Task, condensed
-from convbench.reference import read_table
+from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second, size
 
 CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
@@ -154,8 +155,8 @@ class Child:
     def _answer(self, request: messages.Message) -> messages.Reply:
         try:
             match request:
-                case messages.Check(architecture=name, tables=tables):
-                    return messages.Checked(self._check(name, Path(tables)))
+                case messages.Check(architecture=name, tables=tables, mode=mode):
+                    return messages.Checked(self._check(name, Path(tables), mode))
                 case messages.Prepare(task=task, tables=tables, warmup_s=warmup_s):
                     return self._prepare(task, Path(tables), warmup_s)
                 case messages.Rounds(count=count, iterations=iterations):
@@ -171,10 +172,16 @@ class Child:
         except Exception as error:  # whatever a framework raises is this task's failure alone
             return messages.Refused(_sentence(error), outcome="failed")
 
-    def _check(self, name: str, tables: Path) -> CheckReport:
+    def _check(self, name: str, tables: Path, mode: str) -> CheckReport:
         graph = architecture(name)
-        model = self.framework.build(graph, allocate=False)
-        return check(graph, read_table(name, tables), self._observed(model), architecture)
+        model = self.framework.build(graph, allocate=False, mode=mode)
+        return self._compared(graph, read_table(name, tables), model, mode)
+
+    def _compared(
+        self, graph: Graph, table: ReferenceTable, model: Model, mode: str
+    ) -> CheckReport:
+        report = check(graph, table, self._observed(model), architecture)
+        return evolve(report, framework=variant(self.framework.name, mode))
 
     def _observed(self, model: Model) -> Observation:
         """What the framework says of its model; a user's own may say anything, or nothing."""
@@ -195,9 +202,9 @@ class Child:
         if task.device == "cpu":
             _refuse_what_cannot_fit(graph, task)
         began = perf_counter()
-        model = framework.build(graph, allocate=True)
+        model = framework.build(graph, allocate=True, mode=task.mode)
         built = perf_counter()
-        report = condensed(check(graph, table, self._observed(model), architecture))
+        report = condensed(self._compared(graph, table, model, task.mode))
         if not report.proven:
             return messages.Refused(_difference(report), report)
         framework.load(model, weights.filler(graph, task.seed))

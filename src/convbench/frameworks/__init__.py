@@ -14,8 +14,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from attrs import frozen
 
-from convbench.errors import FrameworkMissing, UnknownName
+from convbench.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.graph import Graph
+from convbench.modes import DEFAULT
 from convbench.observation import Observation
 from convbench.units import Byte
 
@@ -42,6 +43,8 @@ class Framework(Protocol):
     """One framework as convbench uses it; an instance belongs to one process."""
 
     name: str
+    modes: tuple[str, ...]
+    """The ways in which it can run a network; `default` is the one its documentation shows."""
 
     def version(self) -> str:
         """Versions of the framework and of what it stands on."""
@@ -52,10 +55,12 @@ class Framework(Protocol):
         Raises Unsupported for a device that is not there.
         """
 
-    def build(self, graph: Graph, *, allocate: bool) -> Model:
+    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Model:
         """The network as this framework's native model, one named layer per node.
 
-        Without `allocate` no weight takes memory, and the model can only be observed.
+        Without `allocate` no weight takes memory, and the model can only be observed. In every
+        mode the layers, their names and their arrays are the same. Raises Unsupported for a mode
+        that it does not offer; `require_mode` does that.
         """
 
     def observe(self, model: Model) -> Observation:
@@ -92,6 +97,8 @@ class Known:
     module: str
     needs: tuple[str, ...]
     install: str
+    modes: tuple[str, ...] | None = (DEFAULT,)
+    """The modes that it offers; None for a module of the user's own, until it is imported."""
 
 
 FRAMEWORKS: dict[str, Known] = {
@@ -99,7 +106,10 @@ FRAMEWORKS: dict[str, Known] = {
         "convbench.frameworks.pytorch", ("torch",), 'pip install "convbench[pytorch]"'
     ),
     "keras": Known(
-        "convbench.frameworks.keras", ("keras", "tensorflow"), 'pip install "convbench[keras]"'
+        "convbench.frameworks.keras",
+        ("keras", "tensorflow"),
+        'pip install "convbench[keras]"',
+        (DEFAULT, "native_groups"),
     ),
 }
 
@@ -112,8 +122,16 @@ def known(name: str) -> Known:
     if name in FRAMEWORKS:
         return FRAMEWORKS[name]
     if "." in name:
-        return Known(name, (), f"put {name} on the Python path")
+        return Known(name, (), f"put {name} on the Python path", None)
     raise UnknownName("framework", name, tuple(FRAMEWORKS))
+
+
+def require_mode(framework: Framework, mode: str) -> None:
+    """Raises Unsupported unless the framework offers the mode."""
+    if mode not in framework.modes:
+        why = f"{framework.name} cannot run in it"
+        remedy = f"choose --bench-mode {' or '.join(framework.modes)}"
+        raise Unsupported(f"mode {mode}", why, remedy)
 
 
 def missing(name: str) -> FrameworkMissing | None:

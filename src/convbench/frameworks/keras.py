@@ -17,7 +17,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from convbench.errors import FrameworkMissing, Unsupported
-from convbench.frameworks import Array, DeviceMemory, Pass
+from convbench.frameworks import FRAMEWORKS, Array, DeviceMemory, Pass, require_mode
 from convbench.frameworks.channels_last import (
     canonical_shape,
     from_canonical,
@@ -28,6 +28,7 @@ from convbench.frameworks.channels_last import (
 )
 from convbench.frameworks.keras_layers import apply, layer_for
 from convbench.graph import Graph, Loss, Node
+from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import Input
 
@@ -63,6 +64,7 @@ class Keras:
     """Keras as a compiled TensorFlow graph, as its documentation says to run it."""
 
     name = "keras"
+    modes = FRAMEWORKS["keras"].modes or ()
 
     def __init__(self) -> None:
         if keras.backend.backend() != "tensorflow":
@@ -90,7 +92,8 @@ class Keras:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
-    def build(self, graph: Graph, *, allocate: bool) -> Network:
+    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Network:
+        require_mode(self, mode)
         # Keras walks from a model's outputs to its input by recursion, twice a layer.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + 4 * len(graph.nodes)))
         scope = nullcontext() if allocate else keras.StatelessScope(initialize_variables=False)
@@ -98,10 +101,10 @@ class Keras:
         with scope:
             for node in graph:
                 if isinstance(node.op, Input):
-                    values[node.address] = layer_for(node, graph).output
+                    values[node.address] = layer_for(node, graph, mode).output
                 else:
                     inputs = [values[name] for name in node.inputs]
-                    values[node.address] = apply(node, graph, inputs)
+                    values[node.address] = apply(node, graph, inputs, mode)
             native = keras.Model(
                 values[graph.nodes[0].address],
                 [values[output] for output in graph.outputs],

@@ -64,6 +64,17 @@ class _TableConv2D(layers.Layer):  # type: ignore[misc]  # keras is untyped
         return tf.nn.bias_add(tf.nn.conv2d(x, dense, 1, "VALID"), self.bias)
 
 
+class _NativeGroupsConv2D(layers.Conv2D):  # type: ignore[misc]
+    """Keras's grouped convolution, by TensorFlow's own kernel instead of one compiled by XLA.
+
+    Keras keeps away from that kernel because not every build of TensorFlow has it for a CPU:
+    those without oneDNN refuse groups where they fuse a convolution with its bias.
+    """
+
+    def convolution_op(self, x: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(x, kernel, self.strides, self.padding.upper())
+
+
 class _Subsample(layers.Layer):  # type: ignore[misc]
     """LeNet-5's S2 and S4: the sum of a window times a coefficient plus a bias, per map."""
 
@@ -148,14 +159,14 @@ class _AvgPoolOfImage(layers.Layer):  # type: ignore[misc]
         return tf.nn.avg_pool2d(tf.pad(x, self.paddings), self.pool_size, self.strides, "VALID")
 
 
-def layer_for(node: Node, graph: Graph) -> layers.Layer:
-    """The layer of a node, for an input that is padded where `_padding_mode` says explicit."""
+def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
+    """The layer of a node, for an input that `apply` has padded where it must be."""
     name = node.address
     match node.op:
         case Input(shape=(c, h, w)):
             return layers.InputLayer((h, w, c), name=name)
         case Conv() as op:
-            return _conv(op, graph[node.inputs[0]].output[0], name)
+            return _conv(op, graph[node.inputs[0]].output[0], name, mode)
         case TableConv() as op:
             return _TableConv2D(op, name=name)
         case Dense(features=features, bias=bias):
@@ -214,7 +225,7 @@ def layer_for(node: Node, graph: Graph) -> layers.Layer:
 _ZEROS = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 
 
-def _conv(op: Conv, channels: int, name: str) -> layers.Layer:
+def _conv(op: Conv, channels: int, name: str, mode: str) -> layers.Layer:
     described = {"use_bias": op.bias, "name": name, "bias_initializer": "zeros"}
     if channels == op.groups > 1:
         return layers.DepthwiseConv2D(
@@ -225,13 +236,15 @@ def _conv(op: Conv, channels: int, name: str) -> layers.Layer:
             **described,
         )
     described["kernel_initializer"] = "zeros"
-    return layers.Conv2D(op.channels, op.kernel, op.stride, groups=op.groups, **described)
+    native = mode == "native_groups" and op.groups > 1
+    kind = _NativeGroupsConv2D if native else layers.Conv2D
+    return kind(op.channels, op.kernel, op.stride, groups=op.groups, **described)
 
 
-def apply(node: Node, graph: Graph, inputs: list[Any]) -> Any:
+def apply(node: Node, graph: Graph, inputs: list[Any], mode: str) -> Any:
     """What leaves a node; its padding is the layer's own where Keras has a word for it."""
     op = node.op
-    layer = layer_for(node, graph)
+    layer = layer_for(node, graph, mode)
     if not isinstance(op, Conv | MaxPool | AvgPool) or not any(op.padding):
         return layer(inputs if isinstance(op, Add | Multiply | Concat) else inputs[0])
     _, h, w = graph[node.inputs[0]].output

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from convbench.errors import Unsupported
-from convbench.frameworks import Array, DeviceMemory, Pass
+from convbench.frameworks import FRAMEWORKS, Array, DeviceMemory, Pass, require_mode
 from convbench.frameworks.pytorch_layers import TableConv2d, module_for
 from convbench.graph import Graph, Loss
+from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import BatchNorm, Input
 
@@ -76,6 +77,7 @@ class PyTorch:
     """PyTorch, eager, as its documentation says to run it."""
 
     name = "pytorch"
+    modes = FRAMEWORKS["pytorch"].modes or ()
 
     def __init__(self) -> None:
         self._device = torch.device("cpu")
@@ -93,7 +95,8 @@ class PyTorch:
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
-    def build(self, graph: Graph, *, allocate: bool) -> Network:
+    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Network:
+        require_mode(self, mode)
         with torch.device("meta"):
             modules = {
                 n.address: module_for(n, graph) for n in graph if not isinstance(n.op, Input)

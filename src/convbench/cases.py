@@ -1,0 +1,65 @@
+"""What there is to run: which architectures in which frameworks, in which of their modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from convbench.architectures import architecture
+from convbench.errors import UnknownName, Unsupported
+from convbench.frameworks import FRAMEWORKS, known
+from convbench.modes import DEFAULT, MODES, concerns, variant
+
+
+@frozen
+class Case:
+    """One network in one framework, in one of its modes."""
+
+    architecture: str
+    framework: str
+    mode: str
+
+    @property
+    def id(self) -> str:
+        """The case as the name of a test has it."""
+        return f"{self.architecture}-{variant(self.framework, self.mode).replace(' ', '-')}"
+
+
+def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str]) -> list[Case]:
+    """Each architecture in each framework, in each mode that changes something; modes adjoin.
+
+    Raises UnknownName or Unsupported for a mode that no framework offers or no network needs.
+    """
+    for mode in modes:
+        _refuse_unoffered(mode, frameworks)
+        if not any(_concerns(mode, name) for name in names):
+            why = "it changes none of the networks that were chosen"
+            raise Unsupported(f"mode {mode}", why, "choose others with --bench-arch")
+    return [
+        Case(name, framework, mode)
+        for name in names
+        for framework in frameworks
+        for mode in modes
+        if _offers(framework, mode) and _concerns(mode, name)
+    ]
+
+
+def _refuse_unoffered(mode: str, frameworks: Sequence[str]) -> None:
+    if any(_offers(framework, mode) for framework in frameworks):
+        return
+    others = [name for name in FRAMEWORKS if _offers(name, mode)]
+    if not others:
+        raise UnknownName("mode", mode, tuple(MODES))
+    why = f"{' and '.join(frameworks)} cannot run in it"
+    raise Unsupported(f"mode {mode}", why, f"choose --bench-framework {','.join(others)}")
+
+
+def _concerns(mode: str, name: str) -> bool:
+    # No session of pytest, whatever its project, is to wait for graphs that nobody asked for.
+    return mode == DEFAULT or concerns(mode, architecture(name))
+
+
+def _offers(framework: str, mode: str) -> bool:
+    offered = known(framework).modes
+    return offered is None or mode in offered

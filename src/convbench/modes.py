@@ -1,0 +1,58 @@
+"""The ways in which a framework may run a network: the one its documentation shows, and others.
+
+Each framework says in `frameworks.FRAMEWORKS` which of them it offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from convbench.graph import Graph
+from convbench.ops import Conv
+
+DEFAULT = "default"
+
+
+@frozen
+class Mode:
+    """What a mode changes, and for which networks it changes anything."""
+
+    meaning: str
+    """For the reader of a report, as whole sentences."""
+    concerns: Callable[[Graph], bool]
+
+
+def _has_groups(graph: Graph) -> bool:
+    """Whether a convolution has groups of more than one input map each."""
+    return any(
+        1 < node.op.groups < graph[node.inputs[0]].output[0]
+        for node in graph
+        if isinstance(node.op, Conv)
+    )
+
+
+MODES = {
+    DEFAULT: Mode("The framework as its documentation shows first.", lambda _: True),
+    "native_groups": Mode(
+        "Grouped convolutions call TensorFlow's own kernel, with the same weights and the same "
+        "results. By default Keras on TensorFlow has XLA compile each of them, because without "
+        "oneDNN that kernel refuses groups on a CPU; the gradient that XLA makes is slow there.",
+        _has_groups,
+    ),
+}
+
+
+def concerns(mode: str, graph: Graph) -> bool:
+    """Whether a mode changes anything about a network; one that is not listed here may."""
+    return mode not in MODES or MODES[mode].concerns(graph)
+
+
+def variant(framework: str, mode: str) -> str:
+    """A framework, and its mode where it is not the default: what has a column in a report.
+
+    >>> variant("keras", "default"), variant("keras", "native_groups")
+    ('keras', 'keras native_groups')
+    """
+    return framework if mode == DEFAULT else f"{framework} {mode}"
