@@ -379,6 +379,33 @@ def test_a_row_without_a_column_has_a_dash_there():
     assert table(rows, "table").splitlines()[-1].split() == ["b", ABSENT]
 
 
+def test_the_plot_shows_the_figures_of_the_tables(tmp_path, tables, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(plots, "throughput", lambda panels, _: seen.update(panels))
+    report.write(samples.write_run(tmp_path, IN_TWO_MODES), tables)
+    slow = seen["Forward and backward"][0]
+    assert (slow.architecture, slow.framework) == ("alexnet", "keras")
+    rates = slow.images_per_s  # 4 images in 2.88 and in 3.12 s
+    assert [rates.low, rates.median, rates.high] == pytest.approx([4 / 3.12, 4 / 3, 4 / 2.88])
+
+
+def test_numbers_of_points_that_share_a_line_stand_apart(tmp_path, tables, monkeypatch):
+    places = []
+
+    def annotate(self, text, *_, ha, va, **how):
+        places.append((text, ha, va))
+        return plain(self, text, *_, ha=ha, va=va, **how)
+
+    plain = plots.Axes.annotate
+    monkeypatch.setattr(plots.Axes, "annotate", annotate)
+    entries = [e for e in IN_TWO_MODES if not isinstance(e, Measurement) or e.rounds_s[0] < 1]
+    report.write(samples.write_run(tmp_path, tuple(entries)), tables)
+    line = {text: place for text, *place in places}
+    assert line["66.7"] == ["right", "center"]
+    assert line["80.0"] == ["center", "bottom"]
+    assert line["100"] == ["left", "center"]
+
+
 def test_every_framework_is_in_the_legend_whatever_it_was_measured_in(
     tmp_path, tables, monkeypatch
 ):

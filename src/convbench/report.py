@@ -18,7 +18,7 @@ from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
-from convbench.stats import FEW, spread
+from convbench.stats import FEW, Spread, spread
 from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, rate, seconds, size
 
@@ -365,7 +365,8 @@ def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point
     for pass_ in dict.fromkeys(m.task.pass_ for m in measured):
         points = []
         for m in (m for m in measured if m.task.pass_ == pass_):
-            rates = spread([m.throughput(step) for step in m.rounds_s])
+            steps = spread(m.rounds_s)
+            rates = Spread(*map(m.throughput, (steps.high, steps.median, steps.low)))
             points.append(
                 plots.Point(_drawable(m.task.architecture), _drawable(m.task.variant), rates)
             )
