@@ -1,8 +1,7 @@
-"""Run as `python -m tests.framework_facts FRAMEWORK FOLDER`: what one framework says and does.
+"""What a framework does: run as `python -m tests.framework_facts FRAMEWORK MODE FOLDER`.
 
 Each framework gets a process of its own, since two of them in one process disturb each other.
-Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz, or to FOLDER/NAME-MODE.npz where the
-mode is not the default.
+Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz.
 """
 
 import json
@@ -15,7 +14,7 @@ from convbench.architectures import architecture
 from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
-from convbench.modes import DEFAULT, concerns
+from convbench.modes import concerns
 from tests.small_graphs import GRAPHS
 
 ARCHITECTURES = (
@@ -25,12 +24,7 @@ ARCHITECTURES = (
 LARGE = "alexnet"
 
 
-def file_of(name, mode=DEFAULT):
-    """The file with the arrays of a network in a mode."""
-    return f"{name}.npz" if mode == DEFAULT else f"{name}-{mode}.npz"
-
-
-def facts_of(framework, graph, folder, mode=DEFAULT):
+def facts_of(framework, graph, folder, mode):
     """What one network is and does; its arrays go to a file."""
     images, labels = batch(graph, 3, seed=1)
     values = filler(graph, seed=1)
@@ -45,7 +39,7 @@ def facts_of(framework, graph, folder, mode=DEFAULT):
         after = framework.read(model)
         changed[pass_] = sorted(k for k in after if not np.array_equal(after[k], loaded[k]))
     arrays |= {f"after/{key}": array for key, array in after.items()}
-    np.savez(folder / file_of(graph.name, mode), **arrays)
+    np.savez(folder / f"{graph.name}.npz", **arrays)
     expected = {f"{n.address}/{t.name}": t for n in graph for t in n.tensors}
     return {
         "same as described": _same(loaded, expected, values),
@@ -81,22 +75,15 @@ def _same(loaded, expected: dict[str, Tensor], values) -> bool:
 
 
 def main():
-    """Writes the facts about every small network."""
-    framework = load_framework(sys.argv[1])
-    folder = Path(sys.argv[2])
+    """Writes the facts about the small networks that a mode concerns, and a large one's answer."""
+    name, mode, place = sys.argv[1:]
+    framework, folder = load_framework(name), Path(place)
     framework.prepare("cpu", 2)
     graphs = [make() for make in GRAPHS.values()] + [architecture(n) for n in ARCHITECTURES]
-    facts = {graph.name: facts_of(framework, graph, folder) for graph in graphs}
-    for mode in framework.modes[1:]:
-        facts[mode] = {
-            g.name: facts_of(framework, g, folder, mode) for g in graphs if concerns(mode, g)
-        }
-    if framework.name == "keras":
-        towers = GRAPHS["towers"]()
-        facts["compiled with XLA"] = {m: xla_calls(framework, towers, m) for m in framework.modes}
-    whole = architecture(LARGE)
-    for mode in framework.modes:
-        np.savez(folder / file_of(LARGE, mode), answer=answer(framework, whole, mode))
+    facts = {g.name: facts_of(framework, g, folder, mode) for g in graphs if concerns(mode, g)}
+    if name == "keras":
+        facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
+    np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
