@@ -70,3 +70,10 @@ def test_a_table_without_a_row_proves_nothing(tmp_path):
     (tmp_path / "sources.toml").write_text(sources, encoding="utf-8")
     with pytest.raises(TableError, match="wanted at least one printed row, found none"):
         read_table("lenet5", tmp_path)
+
+
+def test_an_erratum_of_many_places_is_told_once(capsys):
+    rows = json.loads(said(capsys, "inception_resnet_v2", "--format", "json"))
+    (row,) = (row for row in rows if row["printed"] == "1154")
+    assert row["at"] == "inception_b1.linear to inception_b10.linear (10 places)"
+    assert said(capsys, "inception_resnet_v2").count("1154") == 1

@@ -258,8 +258,14 @@ def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch):
     [
         ("", "its module has no function framework()"),
         ("framework = None", "its module has no function framework()"),
-        ("def framework(): pass", "its framework() lacks name, version, prepare, build, observe"),
-        ("class framework:\n    name = 'x'", "its framework() lacks version, prepare, build"),
+        (
+            "def framework(): pass",
+            "its framework() lacks name, modes, version, prepare, build, observe",
+        ),
+        (
+            "class framework:\n    name = 'x'",
+            "its framework() lacks modes, version, prepare, build",
+        ),
     ],
 )
 def test_a_module_that_is_no_framework_says_what_it_lacks(tmp_path, monkeypatch, content, why):

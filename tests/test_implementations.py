@@ -67,7 +67,11 @@ BROKEN = {
     "a key too many": ("buffers", "macs = 1\nbuffers", "wanted only the keys architecture"),
     "text for a count": (PARAMETERS, 'parameters = "470,072"', "parameters to be of type int"),
     "less than none": (BUFFERS, "buffers = -1", "wanted buffers to be 0 or more, found -1"),
-    "an empty reason": (BUFFERS, f'{BUFFERS}\ndiffers = " "', "wanted differs as text, found ' '"),
+    "an empty reason": (
+        BUFFERS,
+        f'{BUFFERS}\ndiffers = " "',
+        "wanted differs to say something, found ' '",
+    ),
     "no such architecture": ('"mobilenet_025"', '"mobilenet_02"', "such as mobilenet_025"),
     "nothing like it": ('"mobilenet_025"', '"xyz"', "wanted an architecture such as lenet"),
     "no such library": ('"keras"', '"tensorflow"', "library to be one of keras, timm, torchvision"),

@@ -6,11 +6,11 @@ observation compares the paper with the arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from convbench import quantities
 from convbench.errors import TableError, hint
@@ -71,6 +71,16 @@ class CheckReport:
         return tuple(f for f in self.findings if f.status == "differs")
 
     @property
+    def errata(self) -> tuple[Finding, ...]:
+        """What the sources print wrongly; one finding for all places that one row prints."""
+        rows: dict[tuple[str, ...], list[Finding]] = {}
+        for f in self.findings:
+            if f.status == "erratum":
+                key = (f.where or f.at, f.quantity, f.computed or "", f.note or "")
+                rows.setdefault(key, []).append(f)
+        return tuple(evolve(found[0], at=_places(found)) for found in rows.values())
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many printed numbers agree, agree though unverified, have an erratum, or differ.
 
@@ -93,6 +103,12 @@ class CheckReport:
     def proven(self) -> bool:
         """Whether nothing differs."""
         return not self.differs
+
+
+def _places(found: Sequence[Finding]) -> str:
+    """The one place that findings of one row speak of, or the first and the last."""
+    first, last = found[0].at, found[-1].at
+    return first if len(found) == 1 else f"{first} to {last} ({len(found)} places)"
 
 
 def check(

@@ -193,8 +193,7 @@ def errata_(options: argparse.Namespace) -> int:
     found = {
         f"{name}: {erratum_sentence(finding, sources)}": (name, finding)
         for name in architectures.select(options.names or ["all"])
-        for finding in _integers(name).findings
-        if finding.status == "erratum"
+        for finding in _integers(name).errata
     }
     rows = [
         {
@@ -361,10 +360,7 @@ def _print_errata(reports: Sequence[CheckReport]) -> None:
     sources = read_sources(tables_folder())
     differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
     errata = dict.fromkeys(
-        f"{r.name}: {erratum_sentence(f, sources)}"
-        for r in reports
-        for f in r.findings
-        if f.status == "erratum"
+        f"{r.name}: {erratum_sentence(f, sources)}" for r in reports for f in r.errata
     )
     for heading, lines in (("Differences", differs), ("Errata of the sources", [*errata])):
         if lines:

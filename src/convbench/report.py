@@ -195,17 +195,14 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
 
 def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
     sources = read_sources(tables)
-    seen: dict[str, None] = {}
+    lines = []
     for report in reports:
-        for f in report.findings:
-            if f.status == "erratum":
-                text = escaped(erratum_sentence(f, sources))
-                seen[f"- **{escaped(report.name)}** {text}"] = None
-            elif f.status == "differs":
-                seen[f"- **not proven:** {escaped(f'{report.name} {report.framework}: {f}')}"] = (
-                    None
-                )
-    return "### Errata and differences\n\n" + "\n".join(seen) if seen else ""
+        name = f"{report.name} {report.framework}"
+        lines += [f"- **not proven:** {escaped(f'{name}: {f}')}" for f in report.differs]
+        for f in report.errata:
+            text = escaped(erratum_sentence(f, sources))
+            lines.append(f"- **{escaped(report.name)}** {text}")
+    return "### Errata and differences\n\n" + "\n".join(dict.fromkeys(lines)) if lines else ""
 
 
 def _printed_totals(report: CheckReport, quantity: str) -> list[str]:
