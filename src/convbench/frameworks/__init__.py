@@ -15,6 +15,7 @@ import numpy as np
 from attrs import frozen
 
 from convbench.errors import FrameworkMissing, UnknownName, Unsupported
+from convbench.evidence import Keep
 from convbench.graph import Graph
 from convbench.modes import DEFAULT
 from convbench.observation import Observation
@@ -23,9 +24,20 @@ from convbench.units import Byte
 Pass: TypeAlias = Literal["forward", "backward", "train_step"]
 PASSES: tuple[Pass, ...] = ("forward", "backward", "train_step")
 
+LEARNING_RATE = 1e-3
+MOMENTUM = 0.9
+"""Of the SGD that is timed, in every framework."""
+
+EXAMINED_RATE = 2.0**-14
+EXAMINED_MOMENTUM = 0.875
+"""Of the SGD that parity compares: Keras rounds both to 32 bits, which leaves these as they are."""
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Weights: TypeAlias = Mapping[str, Array]
 """`address/parameter` to values in PyTorch's layout: the form in which weights travel."""
+
+Values: TypeAlias = Callable[[str, tuple[int, ...]], Array]
+"""Gives the values of an array by `address/parameter` and shape."""
 
 Model: TypeAlias = Any
 """A framework's own model; nobody but that framework's file looks inside."""
@@ -66,7 +78,7 @@ class Framework(Protocol):
     def observe(self, model: Model) -> Observation:
         """Every layer's output shape and arrays as the framework itself reports them."""
 
-    def load(self, model: Model, values: Callable[[str, tuple[int, ...]], Array]) -> None:
+    def load(self, model: Model, values: Values) -> None:
         """Sets every array of the model to `values(address/parameter, shape)`."""
 
     def read(self, model: Model) -> dict[str, Array]:
@@ -80,6 +92,23 @@ class Framework(Protocol):
 
         forward: inference. backward: forward and gradients of the loss, in training mode.
         train_step: that and an SGD step with momentum 0.9.
+        """
+
+    def examine(
+        self,
+        graph: Graph,
+        values: Values,
+        batch: tuple[Array, Array],
+        steps: int,
+        keep: Keep,
+        *,
+        mode: str = DEFAULT,
+    ) -> None:
+        """Trains a network of 64-bit arrays for some steps without dropout, and keeps it all.
+
+        Of the first step the output of every node, the gradient of every trained array and the
+        running statistics after it (with the biased variance of the batch); of each step the
+        loss. Images are `(N, C, H, W)`, arrays in canonical form.
         """
 
     def device_memory(self) -> DeviceMemory | None:

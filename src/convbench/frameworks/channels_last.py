@@ -28,6 +28,17 @@ def images_last(images: Array) -> Array:
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
+def images_first(values: Array, image: Shape | None = None) -> Array:
+    """What leaves a node, `(N, H, W, C)`, as `(N, C, H, W)`.
+
+    Vectors stay as they are, unless they are the values of `image` in a row.
+    """
+    if image is not None and values.ndim == 2:
+        c, h, w = image
+        return values.reshape(-1, h, w, c).transpose(0, 3, 1, 2).reshape(values.shape)
+    return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
+
+
 def shape_first(shape: Shape) -> Shape:
     """`(H, W, C)` as `(C, H, W)`; vectors as they are."""
     return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
@@ -87,11 +98,14 @@ def _reads_image(node: Node, values: Array) -> bool:
 
 def image_before(graph: Graph, node: Node) -> Shape | None:
     """The image whose flattened values a node reads, if there is one and its order matters."""
-    while node.inputs:
+    return image_of(graph, graph[node.inputs[0]]) if node.inputs else None
+
+
+def image_of(graph: Graph, node: Node) -> Shape | None:
+    """The image whose flattened values leave a node, if there is one and its order matters."""
+    while isinstance(node.op, BatchNorm | Relu | Sigmoid | ScaledTanh | Dropout):
         node = graph[node.inputs[0]]
-        if isinstance(node.op, Flatten):
-            image = graph[node.inputs[0]].output
-            return image if image[1:] != (1, 1) else None
-        if not isinstance(node.op, BatchNorm | Relu | Sigmoid | ScaledTanh | Dropout):
-            return None
-    return None
+    if not isinstance(node.op, Flatten):
+        return None
+    image = graph[node.inputs[0]].output
+    return image if image[1:] != (1, 1) else None

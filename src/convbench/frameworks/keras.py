@@ -7,57 +7,40 @@ paid for once, when weights are loaded, and never at run time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from attrs import frozen
 
 from convbench.errors import FrameworkMissing, Unsupported
-from convbench.frameworks import FRAMEWORKS, Array, DeviceMemory, Pass, require_mode
+from convbench.evidence import Keep
+from convbench.frameworks import (
+    FRAMEWORKS,
+    LEARNING_RATE,
+    MOMENTUM,
+    Array,
+    DeviceMemory,
+    Pass,
+    Values,
+    require_mode,
+)
 from convbench.frameworks.channels_last import (
     canonical_shape,
     from_canonical,
     image_before,
     images_last,
     shape_first,
-    to_canonical,
 )
+from convbench.frameworks.keras_examine import double_precision, examine
 from convbench.frameworks.keras_layers import apply, layer_for
-from convbench.graph import Graph, Loss, Node
+from convbench.frameworks.keras_network import Network
+from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import Input
-
-LEARNING_RATE = 1e-3
-MOMENTUM = 0.9
-
-_CANONICAL = {
-    "kernel": "weight",
-    "gamma": "weight",
-    "bias": "bias",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
-
-
-@frozen
-class Network:
-    """A compiled network that knows the description it came from."""
-
-    native: keras.Model
-    description: Graph
-
-    def arrays(self) -> Iterator[tuple[Node, str, keras.Variable]]:
-        """Each node with each of its arrays and the array's canonical name."""
-        for node in self.description:
-            for variable in self.native.get_layer(node.address).variables:
-                if variable.name in _CANONICAL:  # a dropout's seed is not a value of the network
-                    yield node, _CANONICAL[variable.name], variable
 
 
 class Keras:
@@ -140,7 +123,7 @@ class Keras:
             sum(int(np.prod(v.shape)) for v in native.non_trainable_weights if v.name != "seed"),
         )
 
-    def load(self, model: Network, values: Callable[[str, tuple[int, ...]], Array]) -> None:
+    def load(self, model: Network, values: Values) -> None:
         for node, name, variable in model.arrays():
             shape = canonical_shape(node, tuple(variable.shape))
             array = values(f"{node.address}/{name}", shape)
@@ -148,9 +131,7 @@ class Keras:
 
     def read(self, model: Network) -> dict[str, Array]:
         return {
-            f"{node.address}/{name}": to_canonical(
-                node, variable.numpy(), image_before(model.description, node)
-            )
+            f"{node.address}/{name}": model.canonical(node, variable.numpy())
             for node, name, variable in model.arrays()
         }
 
@@ -176,6 +157,21 @@ class Keras:
                 tf.test.experimental.sync_devices()
 
         return step
+
+    def examine(
+        self,
+        graph: Graph,
+        values: Values,
+        batch: tuple[Array, Array],
+        steps: int,
+        keep: Keep,
+        *,
+        mode: str = DEFAULT,
+    ) -> None:
+        with double_precision():
+            model = self.build(graph, allocate=True, mode=mode)
+            self.load(model, values)
+            examine(model, _LOSSES[graph.loss](), batch, steps, keep)
 
     def device_memory(self) -> DeviceMemory | None:
         if self._device != "cuda":

@@ -123,8 +123,13 @@ class _Lrn(layers.Layer):  # type: ignore[misc]
         self.op = op
 
     def call(self, x: Any) -> Any:
-        op = self.op
-        return tf.nn.local_response_normalization(x, op.size // 2, op.k, op.alpha, op.beta)
+        op, reach = self.op, self.op.size // 2
+        if x.dtype != tf.float64:
+            return tf.nn.local_response_normalization(x, reach, op.k, op.alpha, op.beta)
+        # TensorFlow's kernel knows no double precision, which parity is proven in.
+        squares = tf.pad(tf.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
+        sums = tf.add_n([squares[..., i : i + x.shape[-1]] for i in range(op.size)])
+        return x / (op.k + op.alpha * sums) ** op.beta
 
 
 class _Pad(layers.Layer):  # type: ignore[misc]

@@ -10,15 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from convbench.errors import Unsupported
-from convbench.frameworks import FRAMEWORKS, Array, DeviceMemory, Pass, require_mode
+from convbench.evidence import Keep
+from convbench.frameworks import (
+    FRAMEWORKS,
+    LEARNING_RATE,
+    MOMENTUM,
+    Array,
+    DeviceMemory,
+    Pass,
+    Values,
+    require_mode,
+)
+from convbench.frameworks.pytorch_examine import examine
 from convbench.frameworks.pytorch_layers import TableConv2d, module_for
 from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import BatchNorm, Input
-
-LEARNING_RATE = 1e-3
-MOMENTUM = 0.9
 
 
 class _Distance(nn.Module):
@@ -155,7 +163,7 @@ class PyTorch:
             + sum(p.numel() for p in parameters if not p.requires_grad),
         )
 
-    def load(self, model: Network, values: Callable[[str, tuple[int, ...]], Array]) -> None:
+    def load(self, model: Network, values: Values) -> None:
         with torch.no_grad():
             for key, tensor in _arrays(model):
                 tensor.copy_(torch.from_numpy(values(key, tuple(tensor.shape))))
@@ -204,6 +212,20 @@ class PyTorch:
         if self._device.type == "cuda":
             torch.cuda.synchronize()
 
+    def examine(
+        self,
+        graph: Graph,
+        values: Values,
+        batch: tuple[Array, Array],
+        steps: int,
+        keep: Keep,
+        *,
+        mode: str = DEFAULT,
+    ) -> None:
+        model = self.build(graph, allocate=True, mode=mode).double()
+        self.load(model, values)
+        examine(_training(model, also=graph.outputs), _criterion(model), batch, steps, keep)
+
     def device_memory(self) -> DeviceMemory | None:
         if self._device.type != "cuda":
             return None
@@ -223,10 +245,14 @@ def _inference(model: Network) -> fx.GraphModule:
     return fx.GraphModule(model, _trace(graph, (graph.output.address,))).eval()
 
 
-def _training(model: Network) -> fx.GraphModule:
-    """The network up to what enters the loss, in training mode but for what is frozen."""
+def _training(model: Network, also: tuple[str, ...] = ()) -> fx.GraphModule:
+    """The network up to what enters the loss, in training mode but for what is frozen.
+
+    It answers with the logits of all heads, and then with the nodes that are wanted `also`.
+    """
     graph = model.description
-    trained = fx.GraphModule(model, _trace(graph, tuple(head.logits for head in graph.heads)))
+    outputs = (*(head.logits for head in graph.heads), *also)
+    trained = fx.GraphModule(model, _trace(graph, outputs))
     trained.train()
     for node in graph:
         if node.frozen and isinstance(node.op, BatchNorm):
@@ -235,16 +261,15 @@ def _training(model: Network) -> fx.GraphModule:
 
 
 def _criterion(model: Network) -> _Loss:
-    """The loss of all heads, each with its weight."""
+    """The loss of all heads, each with its weight, of what a network in training answers."""
     graph = model.description
     one = _LOSSES[graph.loss]()
     weights = [head.weight for head in graph.heads]
-    if len(weights) == 1:
-        return one
 
-    def total(outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        losses = (w * one(output, labels) for w, output in zip(weights, outputs, strict=True))
-        return torch.stack(tuple(losses)).sum()
+    def total(answer: Any, labels: Tensor) -> Tensor:
+        outputs = answer if isinstance(answer, tuple) else (answer,)
+        losses = [w * one(output, labels) for w, output in zip(weights, outputs, strict=False)]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     return total
 
