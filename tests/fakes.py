@@ -22,7 +22,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from convbench.frameworks import PASSES, Array, DeviceMemory, Pass, require_mode
+from convbench.evidence import Keep
+from convbench.frameworks import PASSES, Array, DeviceMemory, Pass, Values, require_mode
 from convbench.graph import Graph
 from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
@@ -31,7 +32,7 @@ NAME = "tests.fakes"
 VARIABLE = "CONVBENCH_FAKE_FAULT"
 VERSION = "fakes 1.0"
 OTHER_MODE = "tidy"
-STAGES = ("prepare", "build", "observe", "load", "step")
+STAGES = ("prepare", "build", "observe", "load", "step", "examine")
 FLOOD_BYTES = 1 << 20
 
 
@@ -126,6 +127,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "RuntimeError": _raise,
     "oom": _raise_oom,
     "wrong-structure": lambda: None,
+    "other-function": lambda: None,
 }
 
 
@@ -209,6 +211,27 @@ class Fake:
                 np.square(images[:1]).sum()
 
         return step
+
+    def examine(
+        self,
+        graph: Graph,
+        values: Values,
+        batch: tuple[Array, Array],
+        steps: int,
+        keep: Keep,
+        *,
+        mode: str = DEFAULT,
+    ) -> None:
+        require_mode(self, mode)
+        other = strike("examine", graph.name) == "other-function" and mode == OTHER_MODE
+        for i, node in enumerate(graph.nodes[1:]):
+            error = 1e-3 if other and i >= len(graph.nodes) // 2 else 0.0
+            keep("output", node.address, np.full((len(batch[0]), *node.output), 1.0 + error))
+            for tensor in (t for t in node.tensors if t.trainable):
+                key = f"{node.address}/{tensor.name}"
+                keep("gradient", key, values(key, tensor.shape))
+        for step in range(steps):
+            keep("loss", str(step), np.asarray(2.0 - step))
 
     def device_memory(self) -> DeviceMemory | None:
         return None

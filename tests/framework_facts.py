@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from convbench.architectures import architecture
+from convbench.evidence import writing
 from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
 from convbench.modes import concerns
-from tests.small_graphs import GRAPHS
+from tests.small_graphs import GRAPHS, OTHERS
 
 ARCHITECTURES = (
     *("lenet1", "lenet5", "lenet5_keras", "resnet20_cifar", "resnet29_v2_cifar_keras"),
@@ -40,6 +41,9 @@ def facts_of(framework, graph, folder, mode):
         changed[pass_] = sorted(k for k in after if not np.array_equal(after[k], loaded[k]))
     arrays |= {f"after/{key}": array for key, array in after.items()}
     np.savez(folder / f"{graph.name}.npz", **arrays)
+    for again in ("", ".again"):
+        with writing(folder / f"{graph.name}{again}.evidence.npz") as keep:
+            framework.examine(graph, values, (images, labels), 3, keep)
     expected = {f"{n.address}/{t.name}": t for n in graph for t in n.tensors}
     return {
         "same as described": _same(loaded, expected, values),
@@ -84,6 +88,10 @@ def main():
     if name == "keras":
         facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
     np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
+    for name, graph in OTHERS.items():
+        images, labels = batch(graph, 3, seed=1)
+        with writing(folder / f"{name}.evidence.npz") as keep:
+            framework.examine(graph, filler(graph, seed=1), (images, labels), 3, keep)
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import evolve
 
 from convbench.check import CheckReport, Finding
+from convbench.parity import Parity
 from convbench.record import Entry, Environment, Journal, Measurement, Memory, Task
 
 MIB = 2**20
@@ -82,6 +83,13 @@ WRONG = evolve(
     ),
 )
 
+
+def same(name: str, *sides: str) -> Parity:
+    """What was found of two sides that compute the same function."""
+    assert len(sides) == 2
+    return Parity(name, sides, 4e-15, 3e-14, 1e-16, 0.0, 1, "conv1", None, 2.5)
+
+
 ENTRIES: tuple[Entry, ...] = (
     ENVIRONMENT,
     lenet("pytorch"),
@@ -94,6 +102,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     measured(task("lenet5", "pytorch", "forward"), 0.01, 10 * MIB),
     measured(task("lenet5", "keras", "forward"), 0.02, None),
+    same("lenet5", "pytorch", "keras"),
     Measurement(
         task=task("vgg16", "pytorch", "forward"), outcome="refused", reason="not the paper's"
     ),
@@ -118,6 +127,8 @@ IN_TWO_MODES: tuple[Entry, ...] = (
     _alexnet("keras", "default", "forward", 0.06, 0.06, 0.06, 0.06, 0.06),
     _alexnet("keras", "native_groups", "forward", 0.036, 0.038, 0.04, 0.042, 0.044),
     measured(task("lenet5", "keras", "forward"), 0.01, 10 * MIB),
+    same("alexnet", "pytorch", "keras"),
+    same("alexnet", "keras", "keras native_groups"),
     _alexnet("keras", "default", "backward", 2.88, 3.12),
     _alexnet("keras", "native_groups", "backward", 0.194, 0.197, 0.2, 0.203, 0.206),
 )

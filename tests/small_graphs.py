@@ -1,5 +1,7 @@
 """Small networks that go through every op, and through every awkward corner of the compilers."""
 
+from attrs import evolve
+
 from convbench.architectures.digits import CODES
 from convbench.graph import Builder, Graph
 from convbench.ops import (
@@ -188,3 +190,23 @@ GRAPHS = {
         frozen_base,
     )
 }
+
+
+def _other(name: str, address: str, **change: object) -> Graph:
+    """A network that differs from one of GRAPHS in one layer, and in no count."""
+    graph = GRAPHS[name]()
+    nodes = tuple(
+        evolve(node, op=evolve(node.op, **change)) if node.address == address else node
+        for node in graph
+    )
+    return evolve(graph, nodes=nodes)
+
+
+OTHERS = {
+    "other eps": _other("shortcuts", "bn1", eps=1.1e-3),
+    "other decay": _other("shortcuts", "bn1", decay=0.91),
+    "other padding": _other("one_sided_padding", "conv1", padding=(1, 0, 0, 2)),
+    "padding counted": _other("branches_and_pools", "same", count_padding=True),
+    "other factor": _other("squeeze_and_excitation", "scaled", factor=0.31),
+}
+"""Networks that a framework might build instead; none may pass for the one that was described."""

@@ -13,10 +13,12 @@ import pytest
 
 from convbench.architectures import architecture
 from convbench.errors import FrameworkMissing, UnknownName
+from convbench.evidence import reading
 from convbench.frameworks import known, load_framework, missing
 from convbench.frameworks.weights import batch, filler
 from convbench.modes import DEFAULT, concerns
 from convbench.ops import BatchNorm
+from convbench.parity import compare
 from tests.framework_facts import ARCHITECTURES, LARGE
 from tests.small_graphs import GRAPHS, lenet_parts
 
@@ -111,6 +113,51 @@ def test_frameworks_train_alike(facts, name):
     for key in one:
         if not key.endswith("running_var"):
             assert relative(one[key], other[key]) < 1e-5, key
+
+
+def parity(facts, name, keras=None):
+    """PyTorch's computation of a network against Keras's, or against that of another network."""
+    files = tuple(facts.evidence(f, n) for f, n in (("pytorch", name), ("keras", keras or name)))
+    return compare(graph_of(name), ("pytorch", "keras"), files, seconds=0)
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+@pytest.mark.parametrize("name", NAMES)
+def test_frameworks_compute_the_same_function(facts, name):
+    found = parity(facts, name)
+    assert found.disagreement is None, str(found.disagreement)
+    assert max(found.outputs, found.gradients, found.statistics) < 1e-11
+    assert found.losses < 1e-9
+
+
+@pytest.mark.pytorch
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("name", "other", "at", "kind"),
+    [
+        ("shortcuts", "other eps", "bn1", "output"),
+        ("shortcuts", "other decay", "bn1", "statistic"),
+        ("one_sided_padding", "other padding", "conv1", "output"),
+        ("branches_and_pools", "padding counted", "same", "output"),
+        ("squeeze_and_excitation", "other factor", "scaled", "output"),
+    ],
+)
+def test_another_function_with_the_same_counts_is_found_at_its_layer(facts, name, other, at, kind):
+    found = parity(facts, name, keras=other)
+    assert not found.same
+    assert (found.disagreement.at, found.disagreement.kind) == (at, kind)
+    assert found.disagreement.error > 1e-6
+    assert found.disagreement.before < 1e-11
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_bits(facts, framework, name):
+    files = tuple(facts.evidence(framework, f"{name}{again}") for again in ("", ".again"))
+    with reading(files[0]) as one, reading(files[1]) as other:
+        assert list(one) == list(other)
+        assert all(np.array_equal(one[key](), other[key]()) for key in one)
 
 
 @pytest.mark.pytorch

@@ -22,6 +22,9 @@ MESSAGES = [
     messages.Prepare(TASK, "tables", 0.3),
     messages.Rounds(100, 2),
     messages.Peak(),
+    messages.Examine(
+        architecture="lenet5", mode="default", batch=2, threads=1, seed=0, steps=3, path="a b.npz"
+    ),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),
     messages.Unusable("torch not installed", "install it"),
@@ -34,6 +37,7 @@ MESSAGES = [
     messages.Peaks(Memory()),
     messages.Refused("two\nlines and “quotes”"),
     messages.Refused("it differs", REPORT, "failed"),
+    messages.Examined(),
     messages.Exited(-9),
 ]
 

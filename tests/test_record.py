@@ -93,7 +93,7 @@ def test_text_stays_readable():
         (b'{"schema": 1.0}', "schema 1 of this version", "schema 1.0"),
         (
             b'{"schema": 1}',
-            "one of the kinds environment, check, unchecked, measurement",
+            "one of the kinds environment, check, unchecked, parity, measurement",
             "kind None",
         ),
         (b'{"schema": 1, "kind": "x"}', "one of the kinds", "kind 'x'"),

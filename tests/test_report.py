@@ -15,6 +15,7 @@ from attrs import evolve
 from convbench import plots, report
 from convbench.cases import Case
 from convbench.errors import ConvbenchError
+from convbench.parity import Disagreement, Parity
 from convbench.record import Journal, Measurement, Memory, Unchecked
 from convbench.tables import ABSENT, table
 from tests import samples
@@ -91,12 +92,41 @@ def test_a_ratio_is_the_first_over_the_second_and_absent_where_one_is(tables):
     assert lenet["keras / pytorch"] == "0.50"
 
 
+def without(entries, *sides):
+    """The entries without what is known of the parity of two sides."""
+    return [e for e in entries if not (isinstance(e, Parity) and e.sides == sides)]
+
+
+@pytest.mark.parametrize("why", ["not looked into", "not the same", "losses drift"])
+def test_there_is_no_ratio_of_what_is_not_proven_to_be_the_same(tables, why):
+    made = report.markdown(ENTRIES, "a-run", tables)
+    lenet, _ = rows_below(made, "### Forward (inference)")
+    assert (lenet["parity"], lenet["pytorch / keras"]) == ("3e-14", "2.00")
+    entries = without(ENTRIES, "pytorch", "keras")
+    found = samples.same("lenet5", "pytorch", "keras")
+    if why == "not the same":
+        apart = Disagreement("c3", "output", 0.1, 1e-16, ("1", "2"))
+        entries.append(evolve(found, outputs=0.1, disagreement=apart))
+    elif why == "losses drift":
+        entries.append(evolve(found, losses=1e-3))
+    lenet, _ = rows_below(report.markdown(entries, "a-run", tables), "### Forward (inference)")
+    assert (lenet["parity"], lenet["pytorch / keras"]) == (ABSENT, ABSENT)
+    assert lenet["pytorch"] != ABSENT
+
+
+def test_a_mode_that_is_not_proven_has_no_ratio(tables):
+    entries = without(IN_TWO_MODES, "keras", "keras native_groups")
+    (row,) = rows_below(report.markdown(entries, "a-run", tables), "## Modes of one framework")
+    assert {row[key] for key in ("parity", "forward", "backward")} == {ABSENT}
+
+
 def test_a_mode_is_set_against_the_default_pass_by_pass_with_its_meaning(tables):
     made = report.markdown(IN_TWO_MODES, "a-run", tables)
     (row,) = rows_below(made, "## Modes of one framework")
     assert row == {
         "architecture": "alexnet",
         "mode": "keras native_groups",
+        "parity": "3e-14",
         "forward": "1.50 ± 5.0%",  # 60 ms to 40 ms, whose rounds alone are spread
         "backward": "15.0 ± 4.3%",  # half of 2.88 to 3.12 s, and half of 197 to 203 ms
     }

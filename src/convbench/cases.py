@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -43,6 +44,25 @@ def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str])
         for mode in modes
         if _offers(framework, mode) and _concerns(mode, name)
     ]
+
+
+def compared(chosen: Sequence[Case]) -> list[tuple[Case, Case]]:
+    """The cases between which a report states a ratio: they must compute the same function.
+
+    Frameworks in the same mode one after the other, and each mode with its framework's default.
+    """
+    found: list[tuple[Case, Case]] = []
+    for name in dict.fromkeys(case.architecture for case in chosen):
+        own = [case for case in chosen if case.architecture == name]
+        for mode in dict.fromkeys(case.mode for case in own):
+            found += pairwise(case for case in own if case.mode == mode)
+        defaults = {case.framework: case for case in own if case.mode == DEFAULT}
+        found += [
+            (defaults[case.framework], case)
+            for case in own
+            if case.mode != DEFAULT and case.framework in defaults
+        ]
+    return found
 
 
 def _refuse_unoffered(mode: str, frameworks: Sequence[str]) -> None:

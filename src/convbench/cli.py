@@ -7,7 +7,6 @@ work could not be done, 130 Ctrl-C, 141 nobody reads what is printed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,9 +16,21 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from convbench import __version__, architectures, frameworks
+from convbench import __version__, architectures
 from convbench.check import CheckReport, check, erratum_sentence
-from convbench.errors import ConvbenchError, TableError, UnknownName, Unsupported, WorkerFailed
+from convbench.commands import (
+    BROKEN,
+    DIFFERS,
+    FORMATS,
+    HUNG_UP,
+    INTERRUPTED,
+    OK,
+    installed,
+    named,
+    parity,
+    print_json,
+)
+from convbench.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
 from convbench.record import JOURNAL, as_json
@@ -27,9 +38,6 @@ from convbench.reference import ReferenceTable, read_sources, read_table, show, 
 from convbench.runner import ask_check
 from convbench.tables import table
 from convbench.units import count
-
-OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
-FORMATS = ("table", "json", "markdown")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument(
         "--framework", metavar="NAMES", help="pytorch, keras, none (default: what is installed)"
     )
+    alike = formatted("parity", "whether two frameworks compute the same function", parity.run)
+    parity.add_arguments(alike)
     errata = formatted("errata", "where the sources are wrong, and why", errata_)
     errata.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     others = formatted(
@@ -115,7 +125,7 @@ def list_(options: argparse.Namespace) -> int:
         except TableError as error:
             broken[str(error)] = None
     if options.format == "json":
-        _json(rows)
+        print_json(rows)
     else:
         shown = [
             {k: count(v) if type(v) is int and k != "year" else _text(v) for k, v in row.items()}
@@ -147,7 +157,7 @@ def show_(options: argparse.Namespace) -> int:
     if options.format == "json":
         findings = as_json(report.findings)
         content = {"layers": layers, "findings": findings, "implementations": implementations}
-        _json({**_summary(options.name), **content})
+        print_json({**_summary(options.name), **content})
         return OK
     summary = _summary(options.name)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
@@ -174,7 +184,7 @@ def check_(options: argparse.Namespace) -> int:
     found = [report for report in reports if report is not None]
     failures = [text for _, texts in checked for text in texts]
     if options.format == "json":
-        _json(as_json(found))
+        print_json(as_json(found))
     else:
         print(table([_verdict(report) for report in found], options.format))
         if found:
@@ -208,7 +218,7 @@ def errata_(options: argparse.Namespace) -> int:
         for name, finding in found.values()
     ]
     if options.format == "json":
-        _json(rows)
+        print_json(rows)
     elif options.format == "markdown":
         print(table(rows, options.format))
     else:
@@ -221,7 +231,7 @@ def implementations_(options: argparse.Namespace) -> int:
     """Prints what the models of the libraries hold, and where they are not the papers' networks."""
     rows = compare(architectures.select(options.names or ["all"]), tables_folder())
     if options.format == "json":
-        _json(rows)
+        print_json(rows)
     elif rows:
         print(as_text(rows, options.format))
     return OK
@@ -293,21 +303,11 @@ def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
     return reports, failures
 
 
-def _frameworks(named: str | None) -> list[str | None]:
+def _frameworks(text: str | None) -> list[str | None]:
     """The frameworks to check in; None stands for the arithmetic alone."""
-    if named is None:
-        installed = [name for name in frameworks.FRAMEWORKS if frameworks.missing(name) is None]
-        return [*installed] or [None]
-    if named == "none":
-        return [None]
-    names = [name.strip() for name in named.split(",") if name.strip()]
-    if not names:
-        raise UnknownName("framework", named, tuple(frameworks.FRAMEWORKS))
-    for name in names:
-        absent = frameworks.missing(name)
-        if absent is not None:
-            raise absent
-    return [*names]
+    if text is None:
+        return [*installed()] or [None]
+    return [None] if text == "none" else [*named(text)]
 
 
 def _summary(name: str) -> dict[str, Any]:
@@ -382,7 +382,3 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return show(tuple(value)) or ""
     return count(value) if type(value) is int and value > 9999 else str(value)
-
-
-def _json(content: object) -> None:
-    print(json.dumps(content, indent=1, ensure_ascii=False))

@@ -7,7 +7,7 @@ in memory twice. The file is numpy's own `.npz`; nothing that is read is execute
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Kind: TypeAlias = Literal["output", "gradient", "statistic", "loss"]
 Keep: TypeAlias = Callable[[Kind, str, Array], None]
 """Takes one array: a node's output, the gradient of `address/parameter`, a step's loss."""
+
+
+Found: TypeAlias = Mapping[tuple[Kind, str], Callable[[], Array]]
+"""A function for each kind and key that reads the array."""
 
 
 @contextmanager
@@ -34,8 +38,8 @@ def writing(path: Path) -> Iterator[Keep]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[dict[tuple[Kind, str], Callable[[], Array]]]:
-    """What `path` holds: a function for each kind and key that reads the array."""
+def reading(path: Path) -> Iterator[Found]:
+    """What `path` holds, in the order in which it was written."""
     with np.load(path, allow_pickle=False) as file:
-        named = (name.split(":", 1) for name in file.files)
-        yield {(kind, key): partial(file.__getitem__, f"{kind}:{key}") for kind, key in named}
+        keys: list[tuple[Kind, str]] = [tuple(name.split(":", 1)) for name in file.files]
+        yield {(kind, key): partial(file.__getitem__, f"{kind}:{key}") for kind, key in keys}

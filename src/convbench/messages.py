@@ -53,6 +53,20 @@ class Peak:
     """Tell the peaks of memory since the warm-up began."""
 
 
+@frozen(kw_only=True)
+class Examine:
+    """Train one network for some steps in double precision, and keep what it computes."""
+
+    architecture: str
+    mode: str
+    batch: int
+    threads: int
+    seed: int
+    steps: int
+    path: str
+    """The file to keep it in."""
+
+
 @frozen
 class Stop:
     """Leave."""
@@ -114,6 +128,11 @@ class Peaks:
 
 
 @frozen
+class Examined:
+    """What was asked for is in the file."""
+
+
+@frozen
 class Refused:
     """The request cannot be met, for a reason that a person can act on."""
 
@@ -131,17 +150,18 @@ class Exited:
     """Exit code; the negative number of the signal that killed it."""
 
 
-Request: TypeAlias = Start | Check | Prepare | Rounds | Peak | Stop
+Request: TypeAlias = Start | Check | Prepare | Rounds | Peak | Examine | Stop
 Reply: TypeAlias = (
-    Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Refused | Exited
+    Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Examined | Refused | Exited
 )
 Message: TypeAlias = Request | Reply
 
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
-        *(Start, Check, Prepare, Rounds, Peak, Stop),
-        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Refused, Exited),
+        *(Start, Check, Prepare, Rounds, Peak, Examine, Stop),
+        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Examined, Refused),
+        Exited,
     )
 }
 

@@ -43,6 +43,12 @@ def add(parser: Any) -> None:
     option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
     option("--bench-seconds", metavar="S", default="2", help="timed seconds a task (default: 2)")
     option("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
+    option(
+        "--bench-parity",
+        metavar="on|off",
+        default="on",
+        help="prove that what is compared is the same function; off prints no ratios",
+    )
     option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
     parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
 
@@ -60,6 +66,8 @@ class Options:
     threads: int | None
     seconds: Second
     timeout_s: Second
+    parity: bool
+    """Whether to prove that what is compared computes the same function."""
     report: Path | None
 
     @classmethod
@@ -86,6 +94,7 @@ class Options:
             threads=_number(config, "threads", int),
             seconds=_number(config, "seconds", float),
             timeout_s=_number(config, "timeout", float),
+            parity=one_of("parity", config.getoption("bench_parity"), ("on", "off")) == "on",
             report=_report_folder(config),
         )
 

@@ -1,94 +1,156 @@
-"""Whether two frameworks compute the same function: outputs, gradients, statistics and losses.
+"""Whether two sides compute the same function: outputs, gradients, statistics and losses.
 
-Both train the same network from the same weights on the same batch in double precision, where a
-difference in structure cannot hide behind rounding.
+A side is a framework in one of its modes. Both train the same network from the same weights on
+the same batch in double precision, where a difference in structure cannot hide behind rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from attrs import frozen
 
-from convbench.evidence import Array, Kind, reading
+from convbench.errors import BadRecord
+from convbench.evidence import Array, Found, Kind, reading
 from convbench.graph import Graph
 from convbench.units import Second
 
 SAME = 1e-9
-"""Relative error, in the Euclidean norm, up to which arrays are the same."""
+"""Relative error in the Euclidean norm up to which arrays are the same."""
 SAME_LOSSES = 1e-6
 """The same for the losses of steps that build on each other, where rounding accumulates."""
 
-Found: TypeAlias = Mapping[tuple[Kind, str], Callable[[], Array]]
+FARTHEST = 2.0
+"""The largest relative distance that two arrays can have; what is no number is not nearer."""
+
+Errors: TypeAlias = Mapping[str, float]
+"""The relative error at each address, in the order of computation."""
 
 
 @frozen
 class Disagreement:
-    """The first place, in the order of computation, where two frameworks part."""
+    """The first place, in the order of computation, where two sides part."""
 
     at: str
     kind: Kind
     error: float
     before: float
-    """The largest error of an output before it."""
-    values: tuple[float, float]
-    """The two frameworks' values where they are farthest apart."""
+    """The largest error of what was computed before it."""
+    values: tuple[str, str]
+    """Both sides' values where they are farthest apart."""
+
+    def __str__(self) -> str:
+        one, other = self.values
+        return (
+            f"{self.at}: {self.error:.1e} in its {self.kind} (nodes before it: {self.before:.0e}), "
+            f"for example {one} and {other}"
+        )
 
 
 @frozen
 class Parity:
-    """How far two frameworks are apart on one network: the largest relative errors."""
+    """How far two sides are apart on one network: the largest relative error of each kind."""
 
     name: str
-    frameworks: tuple[str, str]
+    sides: tuple[str, str]
     outputs: float
     gradients: float
     statistics: float
     losses: float
     steps: int
     worst_node: str
+    """Where outputs, gradients or statistics are farthest apart, in agreement or not."""
     disagreement: Disagreement | None
     seconds: Second
 
     @property
+    def error(self) -> float:
+        """The largest relative error of outputs, gradients and statistics."""
+        return max(self.outputs, self.gradients, self.statistics)
+
+    @property
     def same(self) -> bool:
-        """Whether it is the same function."""
-        return (
-            max(self.outputs, self.gradients, self.statistics) <= SAME
-            and self.losses <= SAME_LOSSES
-        )
+        """Whether both sides compute the same function."""
+        return self.disagreement is None and self.losses <= SAME_LOSSES
 
 
 def compare(
-    graph: Graph, frameworks: tuple[str, str], files: tuple[Path, Path], seconds: Second
+    graph: Graph, sides: tuple[str, str], files: tuple[Path, Path], seconds: Second
 ) -> Parity:
-    """Holds what two frameworks kept of one network against each other.
+    """Holds what two sides kept of one network against each other.
 
     Gradients and statistics are compared node by node, all arrays of one together: what is zero
     but for rounding, such as the gradient of a bias before batch normalization, has no error of
-    its own.
+    its own. Raises BadRecord if the two did not keep the same arrays.
     """
     with reading(files[0]) as one, reading(files[1]) as other:
-        if one.keys() != other.keys():
-            raise AssertionError(f"{graph.name}: {sorted(one.keys() ^ other.keys())[:3]}")
-        errors = {
-            kind: {
-                at: _error(one, other, keys) for at, keys in _by_node(graph, one, kind).items()
-            }
-            for kind in ("output", "gradient", "statistic")
-        }
-        losses = [key for kind, key in one if kind == "loss"]
-        apart = max(_relative(one["loss", key](), other["loss", key]()) for key in losses)
+        for key in (*one, *other):
+            if key not in one or key not in other:
+                side = sides[key in one]
+                raise BadRecord(graph.name, f"{' '.join(key)} from {side}", "none")
+        errors = {kind: _errors(graph, one, other, kind) for kind in _ORDER}
+        losses = [_error([(one[key](), other[key]())]) for key in one if key[0] == "loss"]
+        at = {(kind, at): error for kind, found in errors.items() for at, error in found.items()}
         return Parity(
             graph.name,
-            frameworks,
-            *(max(found.values(), default=0.0) for found in errors.values()),
-            losses=apart,
+            sides,
+            **{f"{kind}s": max(errors[kind].values(), default=0.0) for kind in _ORDER},
+            losses=max(losses),
             steps=len(losses),
-            worst_node=_worst(errors.values()),
+            worst_node=max(at, key=lambda place: at[place])[1],
             disagreement=_first(errors, one, other),
             seconds=seconds,
         )
+
+
+_ORDER: tuple[Kind, ...] = ("output", "gradient", "statistic")
+
+
+def _errors(graph: Graph, one: Found, other: Found, kind: Kind) -> Errors:
+    """Errors in the order in which a step computes: gradients from the end to the beginning."""
+    nodes = reversed(graph.nodes) if kind == "gradient" else graph.nodes
+    found = {}
+    for node in nodes:
+        keys = _keys(one, kind, node.address)
+        if keys:
+            found[node.address] = _error([(one[key](), other[key]()) for key in keys])
+    return found
+
+
+def _keys(found: Found, kind: Kind, address: str) -> list[tuple[Kind, str]]:
+    if kind == "output":
+        return [(kind, address)] if (kind, address) in found else []
+    names = ("weight", "bias", "running_mean", "running_var")
+    keys: Iterator[tuple[Kind, str]] = ((kind, f"{address}/{name}") for name in names)
+    return [key for key in keys if key in found]
+
+
+def _error(pairs: Sequence[tuple[Array, Array]]) -> float:
+    """Distance of all arrays together, relative to the longer of the two; 0 where both are 0."""
+    apart = sum(float(np.sum((a - b) ** 2)) for a, b in pairs)
+    longest = max(sum(float(np.sum(pair[i] ** 2)) for pair in pairs) for i in (0, 1))
+    if not np.isfinite(apart):
+        return FARTHEST
+    return float(np.sqrt(apart / longest)) if longest else 0.0
+
+
+def _first(errors: Mapping[Kind, Errors], one: Found, other: Found) -> Disagreement | None:
+    for kind, found in errors.items():
+        agreeing = dict(takewhile(lambda item: item[1] <= SAME, found.items()))
+        rest = [at for at in found if at not in agreeing]
+        if rest:
+            before = max(agreeing.values(), default=0.0)
+            values = _farthest(one, other, _keys(one, kind, rest[0]))
+            return Disagreement(rest[0], kind, found[rest[0]], before, values)
+    return None
+
+
+def _farthest(one: Found, other: Found, keys: Sequence[tuple[Kind, str]]) -> tuple[str, str]:
+    pairs = [(one[key]().ravel(), other[key]().ravel()) for key in keys]
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    i = int(np.argmax(np.nan_to_num(np.abs(a - b), nan=np.inf)))
+    return f"{a[i]:.12g}", f"{b[i]:.12g}"

@@ -17,8 +17,10 @@ from attrs import define, field
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench import frameworks, machine, options
-from convbench.cases import Case
+from convbench.architectures import architecture
+from convbench.cases import Case, compared
 from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
+from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
 from convbench.options import Options
@@ -55,6 +57,9 @@ class State:
     run: Run | None = None
     progress: Progress | None = None
     clocks: dict[str, WorkerClock] = field(factory=dict)
+    timed: list[Case] = field(factory=list)
+    proven: list[tuple[Case, Case]] = field(factory=list)
+    """Those whose parity has been looked into, whatever came of it."""
     interrupts: Interrupts = field(factory=Interrupts)
     _device: str | None = None
 
@@ -200,11 +205,34 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
                 _annotate(benchmark, timing.measurement)
                 if state.progress is not None:
                     state.progress.note(node.nodeid, run.entries[-1])
+                if state.options.parity:
+                    _compare(state, run, case, task.threads)
             return
         _mark_failed(benchmark, failure)
         pytest.fail(str(failure), pytrace=False)
 
     return time
+
+
+def _compare(state: State, run: Run, case: Case, threads: int) -> None:
+    """Proves that this case computes what those do that it is compared with, once all are timed.
+
+    What cannot be examined, for want of memory say, is noted in the report, which then has no
+    ratio for it.
+    """
+    state.timed.append(case)
+    for pair in compared(state.options.cases):
+        if case not in pair or pair in state.proven or not set(pair) <= {*state.timed}:
+            continue
+        state.proven.append(pair)
+        one, other = ((each.framework, each.mode) for each in pair)
+        settings = Settings(threads=threads)
+        with contextlib.suppress(ConvbenchError):
+            found = run.parity(architecture(case.architecture), (one, other), settings)
+            if not found.same:
+                sides = " and ".join(found.sides)
+                said = f"{found.name}: {sides} do not compute the same: {found.disagreement}"
+                pytest.fail(said, pytrace=False)
 
 
 def _annotate(benchmark: Any, measurement: Measurement) -> None:
@@ -264,11 +292,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     run = state.run
     if run.lost is not None:
-        from convbench import report  # noqa: PLC0415
+        from convbench.report_throughput import throughput  # noqa: PLC0415
 
         terminalreporter.section("convbench")
         terminalreporter.write_line(f"{run.lost}; these are the results so far:", red=True)
-        terminalreporter.write_line(report.throughput(run.entries))
+        terminalreporter.write_line(throughput(run.entries))
     elif run.journal is not None:
         terminalreporter.section("convbench")
         terminalreporter.write_line(f"report: {run.journal.path.parent / 'report.md'}")

@@ -26,6 +26,7 @@ from cattrs.v import format_exception as _usual
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.modes import DEFAULT, variant
+from convbench.parity import Parity
 from convbench.units import Byte, ImagesPerSecond, Second
 
 SCHEMA = 1
@@ -125,24 +126,26 @@ class Measurement:
 
 @frozen(kw_only=True)
 class Unchecked:
-    """A model that could not be compared with its paper, and why."""
+    """A model that could not be compared with its paper or with another one, and why."""
 
     architecture: str
     framework: str
     reason: str
+    what: Literal["structure", "parity"] = "structure"
 
     @property
     def label(self) -> str:
         """What was to be done, as a task says it."""
-        return f"{self.architecture} {self.framework} structure"
+        return f"{self.architecture} {self.framework} {self.what}"
 
 
-Entry: TypeAlias = Environment | CheckReport | Unchecked | Measurement
+Entry: TypeAlias = Environment | CheckReport | Unchecked | Parity | Measurement
 
 _KINDS: dict[str, type[Entry]] = {
     "environment": Environment,
     "check": CheckReport,
     "unchecked": Unchecked,
+    "parity": Parity,
     "measurement": Measurement,
 }
 

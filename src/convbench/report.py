@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from convbench import plots, report_modes
@@ -18,20 +17,13 @@ from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
-from convbench.stats import FEW, Spread, spread
+from convbench.report_throughput import PASS_TITLES, measurements_of, proven, throughput
+from convbench.stats import Spread, spread
 from convbench.tables import ABSENT, Markup, escaped, table
-from convbench.units import count, rate, seconds, size
+from convbench.units import count, size
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""
-UNSTABLE = 0.1
-"""A relative spread of rounds above which a figure is called unstable."""
-
-PASS_TITLES = {  # in the order in which a report shows them
-    "forward": "Forward (inference)",
-    "backward": "Forward and backward",
-    "train_step": "Training step",
-}
 
 
 def write(folder: Path, tables: Path) -> Path:
@@ -40,7 +32,7 @@ def write(folder: Path, tables: Path) -> Path:
     Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
     """
     entries = list(Journal(folder / JOURNAL).entries())
-    measured = [e for e in _measurements(entries) if e.outcome == "measured"]
+    measured = [e for e in measurements_of(entries) if e.outcome == "measured"]
     if measured:
         plots.throughput(_panels(measured), folder / "throughput.png")
     report = folder / "report.md"
@@ -51,7 +43,7 @@ def write(folder: Path, tables: Path) -> Path:
 
 def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
     """The whole report as text."""
-    measurements = _measurements(entries)
+    measurements = measurements_of(entries)
     parts = [
         f"# convbench report {name}",
         _environment(entries),
@@ -61,29 +53,12 @@ def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
         if any(m.rounds_s for m in measurements)
         else "",
         throughput(entries),
-        report_modes.section([m for m in measurements if m.rounds_s]),
+        report_modes.section([m for m in measurements if m.rounds_s], proven(entries)),
         _memory(measurements),
         _unfinished(entries),
         _how(measurements),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def throughput(entries: Sequence[Entry]) -> str:
-    """Throughput tables, one per pass, frameworks side by side with their ratio."""
-    measurements = [m for m in _measurements(entries) if m.rounds_s]
-    parts = []
-    for pass_ in dict.fromkeys(m.task.pass_ for m in measurements):
-        own = [m for m in measurements if m.task.pass_ == pass_]
-        parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
-        parts.append(
-            "Images per second: the median of the rounds, ± half their interquartile range; a "
-            f"figure with more than {UNSTABLE:.0%} is marked unstable. "
-            "First step: what tracing, compiling and first allocations add up to."
-        )
-        parts.append(table(_throughput_rows(own)))
-        parts += _few_rounds(own)
-    return "\n\n".join(parts)
 
 
 def write_index(folder: Path) -> None:
@@ -96,7 +71,7 @@ def write_index(folder: Path) -> None:
         except (BadRecord, OSError) as error:
             rows.append({"run": path.parent.name, "CPU": f"cannot be read: {error}"})
             continue
-        measured = [m for m in _measurements(entries) if m.outcome == "measured"]
+        measured = [m for m in measurements_of(entries) if m.outcome == "measured"]
         rows.append(
             {
                 "run": Markup(f"[{path.parent.name}]({path.parent.name}/report.md)"),
@@ -122,7 +97,7 @@ def _replace(file: Path, text: str) -> None:
 
 def _environment(entries: Sequence[Entry]) -> str:
     environment = _first_environment(entries)
-    measurements = _measurements(entries)
+    measurements = measurements_of(entries)
     loads = [x for m in measurements for x in (m.load_before, m.load_after) if x is not None]
     rows: list[tuple[str, str]] = [
         ("started", environment.started),
@@ -225,57 +200,6 @@ def _observed_total(report: CheckReport | None) -> str:
     )
 
 
-def _throughput_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]]:
-    modes = dict.fromkeys((m.task.variant, m.task.mode) for m in measurements)
-    pairs = [
-        (first, second)
-        for mode in dict.fromkeys(mode for _, mode in modes)  # modes have a section of their own
-        for first, second in pairwise(variant for variant, its in modes if its == mode)
-    ]
-    rows = []
-    for name in dict.fromkeys(m.task.architecture for m in measurements):
-        own = {m.task.variant: m for m in measurements if m.task.architecture == name}
-        row = {"architecture": name}
-        for variant, _ in modes:
-            row[variant] = _throughput(own[variant]) if variant in own else ABSENT
-        for first, second in pairs:
-            row[f"{first} / {second}"] = _ratio(own, first, second)
-        for variant, _ in modes:
-            first_s = own[variant].first_s if variant in own else None
-            row[f"first step, {variant}"] = ABSENT if first_s is None else seconds(first_s)
-        rows.append(row)
-    return rows
-
-
-def _throughput(measurement: Measurement) -> str:
-    steps = spread(measurement.rounds_s)
-    rounds = len(measurement.rounds_s)
-    marks = [f"{rounds} rounds"] if rounds < FEW else []
-    marks += ["unstable"] if round(steps.relative, 3) > UNSTABLE else []
-    marked = f" ({', '.join(marks)})" if marks else ""
-    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}{marked}"
-
-
-def _few_rounds(measurements: Sequence[Measurement]) -> list[str]:
-    """The footnote on figures that stand on fewer rounds than others, if there are any."""
-    few = [m for m in measurements if len(m.rounds_s) < FEW]
-    if not few:
-        return []
-    numbers = " or ".join(sorted({f"{len(m.rounds_s)} rounds" for m in few}))
-    budget = max(m.budget_s or 0 for m in few)
-    return [
-        f"{numbers}: one step is longer than the {budget:g} s that all rounds were to take, so "
-        "there are no more. Their ± is half of what lies between the slowest and the fastest."
-    ]
-
-
-def _ratio(own: dict[str, Measurement], first: str, second: str) -> str:
-    if first not in own or second not in own:
-        return ABSENT
-    rates = [m.throughput(spread(m.rounds_s).median) for m in (own[first], own[second])]
-    return f"{rates[0] / rates[1]:.2f}"
-
-
 def _memory(measurements: Sequence[Measurement]) -> str:
     measured = [m for m in measurements if m.rounds_s]
     if not measured:
@@ -312,7 +236,7 @@ def _memory(measurements: Sequence[Measurement]) -> str:
 
 def _unfinished(entries: Sequence[Entry]) -> str:
     missing = [(e.label, e.reason) for e in entries if isinstance(e, Unchecked)]
-    missing += [(m.task.label, m.reason or "") for m in _measurements(entries) if not m.rounds_s]
+    missing += [(m.task.label, m.reason or "") for m in measurements_of(entries) if not m.rounds_s]
     lines = [f"- {escaped(f'{label}: {reason}')}" for label, reason in missing]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
@@ -374,13 +298,6 @@ def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point
 def _drawable(name: str) -> str:
     """A name without the halves of characters that JSON may hold and no font has."""
     return name.encode(errors="backslashreplace").decode()
-
-
-def _measurements(entries: Iterable[Entry]) -> list[Measurement]:
-    """The measurements, pass by pass."""
-    order = [*PASS_TITLES]
-    found = [entry for entry in entries if isinstance(entry, Measurement)]
-    return sorted(found, key=lambda m: order.index(m.task.pass_) if m.task.pass_ in order else 9)
 
 
 def _first_environment(entries: Iterable[Entry]) -> Environment:

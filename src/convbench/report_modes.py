@@ -8,6 +8,7 @@ from attrs import evolve
 
 from convbench.modes import DEFAULT, MODES
 from convbench.record import Measurement
+from convbench.report_throughput import Proven, parity_of
 from convbench.stats import ratio, spread
 from convbench.tables import ABSENT, table
 from convbench.units import significant
@@ -18,8 +19,11 @@ NOTE = (
 )
 
 
-def section(measured: Sequence[Measurement]) -> str:
-    """The section; nothing where no task was timed both by default and in another mode."""
+def section(measured: Sequence[Measurement], same: Proven) -> str:
+    """The section; nothing where no task was timed both by default and in another mode.
+
+    There is no ratio where the mode was not proven to compute the same.
+    """
     pairs = _pairs(measured)
     if not pairs:
         return ""
@@ -27,8 +31,11 @@ def section(measured: Sequence[Measurement]) -> str:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for mode, default in pairs:
         key = mode.task.architecture, mode.task.variant
-        blank = {"architecture": key[0], "mode": key[1]} | dict.fromkeys(passes, ABSENT)
-        rows.setdefault(key, blank)[mode.task.pass_] = _times_as_fast(mode, default)
+        parity = parity_of(same, key[0], default.task.variant, mode.task.variant)
+        blank = {"architecture": key[0], "mode": key[1], "parity": parity}
+        row = rows.setdefault(key, blank | dict.fromkeys(passes, ABSENT))
+        if parity != ABSENT:
+            row[mode.task.pass_] = _times_as_fast(mode, default)
     meanings = [
         f"- `{name}`: {MODES[name].meaning}"
         for name in dict.fromkeys(mode.task.mode for mode, _ in pairs)

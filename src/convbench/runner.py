@@ -16,8 +16,11 @@ from attrs import define, evolve, field
 from convbench import machine, messages
 from convbench.check import CheckReport
 from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.examination import Settings, Side, parity
+from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
+from convbench.parity import Parity
 from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.units import Second
 
@@ -139,6 +142,23 @@ class Run:
             raise
         self.keep(condensed(report))
         return report
+
+    def parity(self, graph: Graph, sides: tuple[Side, Side], settings: Settings) -> Parity:
+        """Whether two sides compute the same function on one network.
+
+        Raises FrameworkMissing, WorkerFailed.
+        """
+        try:
+            found = parity(graph, sides, settings, self._open)
+        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
+            names = " and ".join(variant(*side) for side in sides)
+            reason = _why(error)
+            self.keep(
+                Unchecked(architecture=graph.name, framework=names, reason=reason, what="parity")
+            )
+            raise
+        self.keep(found)
+        return found
 
     @contextlib.contextmanager
     def timing(self, task: Task, clock: WorkerClock, *, keep: bool = True) -> Iterator[Timing]:

@@ -23,7 +23,7 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import machine, messages
+from convbench import evidence, machine, messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
 from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported, one_line
@@ -161,6 +161,8 @@ class Child:
                     return self._prepare(task, Path(tables), warmup_s)
                 case messages.Rounds(count=count, iterations=iterations):
                     return messages.Timed(self._rounds(count, iterations))
+                case messages.Examine():
+                    return self._examine(request)
                 case messages.Peak():
                     return messages.Peaks(self._memory())
                 case _:
@@ -215,6 +217,16 @@ class Child:
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
         )
+
+    def _examine(self, request: messages.Examine) -> messages.Reply:
+        graph, framework = architecture(request.architecture), self.framework
+        _refuse_what_cannot_be_examined(graph, request.batch)
+        framework.prepare("cpu", request.threads)
+        values = weights.filler(graph, request.seed)
+        batch = weights.batch(graph, request.batch, request.seed)
+        with evidence.writing(Path(request.path)) as keep:
+            framework.examine(graph, values, batch, request.steps, keep, mode=request.mode)
+        return messages.Examined()
 
     def _warm_up(self, warmup_s: Second) -> list[Second]:
         """Seconds of the first step, and of one or more after it until `warmup_s` have passed."""
@@ -280,6 +292,18 @@ def _refuse_what_cannot_fit(graph: Graph, task: Task) -> None:
     copies = 1 if task.pass_ == "forward" else 2
     needed = per_value * (live * task.batch + copies * graph.parameters)
     available = machine.available_bytes()
+    if needed > available:
+        raise DoesNotFit(needed, available)
+
+
+def _refuse_what_cannot_be_examined(graph: Graph, batch: int) -> None:
+    """Refuses what needs more memory than there is: every output, the weights, their gradients."""
+    per_value, copies = 8, 3
+    outputs = batch * sum(prod(node.output) for node in graph)
+    needed, available = (
+        per_value * (outputs + copies * graph.parameters),
+        machine.available_bytes(),
+    )
     if needed > available:
         raise DoesNotFit(needed, available)
 

@@ -55,7 +55,9 @@ def examine(
         gradients = tape.gradient(value, [v.value for v in variables])
         keep("loss", str(step), np.asarray(value.numpy()))
         if step == 0:
-            _keep_first(network, outputs, dict(zip(map(id, variables), gradients, strict=True)), keep)
+            _keep_first(
+                network, outputs, dict(zip(map(id, variables), gradients, strict=True)), keep
+            )
         optimizer.apply(gradients, variables)
 
 

@@ -32,7 +32,7 @@ def examine(
     for step in range(steps):
         optimizer.zero_grad()
         value = loss(model(images), labels)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         keep("loss", str(step), np.asarray(value.item()))
         if step == 0:
             seen.close()

@@ -1,0 +1,37 @@
+"""What the subcommands of `convbench` share: exit statuses, formats, choices."""
+
+from __future__ import annotations
+
+import json
+
+from convbench import frameworks
+from convbench.errors import UnknownName
+
+OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
+FORMATS = ("table", "json", "markdown")
+
+
+def print_json(content: object) -> None:
+    """Prints plain values as JSON, exact numbers and all."""
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def installed() -> list[str]:
+    """The frameworks that can be used here."""
+    return [name for name in frameworks.FRAMEWORKS if frameworks.missing(name) is None]
+
+
+def named(text: str) -> list[str]:
+    """The frameworks that an option lists; raises UnknownName, FrameworkMissing."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UnknownName("framework", text, tuple(frameworks.FRAMEWORKS))
+    return [usable(name) for name in names]
+
+
+def usable(name: str) -> str:
+    """`name` if it is a framework that is installed; raises UnknownName, FrameworkMissing."""
+    absent = frameworks.missing(name)
+    if absent is not None:
+        raise absent
+    return name

@@ -1,0 +1,129 @@
+"""`convbench parity`: whether two frameworks, or two modes of one, compute the same function."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from convbench import architectures, machine
+from convbench.cases import Case, cases
+from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
+from convbench.errors import ConvbenchError, Unsupported
+from convbench.examination import Open, Settings, Side, parity
+from convbench.launcher import Child, Launcher
+from convbench.modes import DEFAULT
+from convbench.parity import Parity
+from convbench.record import as_json
+from convbench.tables import table
+
+SLOW: float = 3600
+"""Seconds that one side may take for one network: double precision is not fast."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Tells the parser what may be chosen."""
+    parser.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
+    parser.add_argument(
+        "--framework", metavar="NAMES", help="two, or one with --mode (default: all installed)"
+    )
+    parser.add_argument(
+        "--mode", metavar="NAME", help="compare this mode of one framework with its default"
+    )
+    parser.add_argument("--batch", metavar="N", type=_positive, default=2, help="images; default 2")
+    parser.add_argument(
+        "--steps", metavar="N", type=_positive, default=1, help="SGD steps; default 1"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints how far two sides are apart on each network; 1 if on one they differ."""
+    tasks = _tasks(options)
+    settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
+    found, failures = [], []
+    with _workers() as open_:
+        for number, (name, sides) in enumerate(tasks, start=1):
+            try:
+                result = parity(architectures.architecture(name), sides, settings, open_)
+            except ConvbenchError as error:
+                failures.append(str(error))
+                continue
+            found.append(result)
+            if sys.stderr.isatty() and options.format == "table":
+                verdict = "same" if result.same else "DIFFERENT"
+                print(f"[{number}/{len(tasks)}] {name}: {verdict}", file=sys.stderr)
+    if options.format == "json":
+        print_json([_plain(result) for result in found])
+    elif found:
+        print(table([_row(result) for result in found], options.format))
+        for result in found:
+            if result.disagreement:
+                print(f"\n{result.name}, {' and '.join(result.sides)}: {result.disagreement}")
+    for text in failures:
+        print(f"convbench: {text}", file=sys.stderr)
+    if failures:
+        return BROKEN
+    return OK if all(result.same for result in found) else DIFFERS
+
+
+def _tasks(options: argparse.Namespace) -> list[tuple[str, tuple[Side, Side]]]:
+    """Each network with the two sides that are compared on it."""
+    names = architectures.select(options.names or ["all"])
+    chosen = named(options.framework) if options.framework else installed()
+    if options.mode is None:
+        if len(chosen) != 2:
+            raise Unsupported(
+                "parity",
+                f"it compares two frameworks, not {len(chosen)}",
+                "name two, as in --framework pytorch,keras, or one with --mode",
+            )
+        return [(name, ((chosen[0], DEFAULT), (chosen[1], DEFAULT))) for name in names]
+    found: list[Case] = cases(names, chosen, [options.mode])
+    return [
+        (case.architecture, ((case.framework, DEFAULT), (case.framework, case.mode)))
+        for case in found
+    ]
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[Open]:
+    """A function that opens a child of a framework, whose template is started once."""
+    launchers: dict[str, Launcher] = {}
+
+    def open_(framework: str, label: str) -> Child:
+        if framework not in launchers:
+            launchers[framework] = Launcher(framework, timeout_s=SLOW)
+        return launchers[framework].open(label)
+
+    try:
+        yield open_
+    finally:
+        for launcher in launchers.values():
+            launcher.close()
+
+
+def _plain(result: Parity) -> dict[str, Any]:
+    return {**as_json(result), "same": result.same}
+
+
+def _row(result: Parity) -> dict[str, str]:
+    return {
+        "name": result.name,
+        "sides": ", ".join(result.sides),
+        "outputs": f"{result.outputs:.0e}",
+        "gradients": f"{result.gradients:.0e}",
+        "statistics": f"{result.statistics:.0e}" if result.statistics else "",
+        "losses": f"{result.losses:.0e} ({result.steps})",
+        "worst node": result.worst_node,
+        "seconds": f"{result.seconds:.1f}",
+        "verdict": "same" if result.same else "DIFFERENT",
+    }
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return value

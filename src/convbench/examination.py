@@ -1,0 +1,68 @@
+"""Asks two sides to examine a network, and holds their answers against each other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from time import perf_counter
+from typing import TypeAlias
+
+from attrs import frozen
+
+from convbench import messages
+from convbench.errors import WorkerFailed
+from convbench.graph import Graph
+from convbench.launcher import Child
+from convbench.modes import variant
+from convbench.parity import Parity, compare
+
+Side: TypeAlias = tuple[str, str]
+"""A framework and its mode."""
+
+Open: TypeAlias = Callable[[str, str], AbstractContextManager[Child]]
+"""Opens a child of a framework for a task with a label."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What both sides are asked to do."""
+
+    batch: int = 2
+    threads: int
+    seed: int = 0
+    steps: int = 1
+
+
+def parity(graph: Graph, sides: tuple[Side, Side], settings: Settings, open_: Open) -> Parity:
+    """Whether two sides compute the same function, with arrays kept in a temporary folder.
+
+    The sides run one after the other: both at once may not fit. Raises WorkerFailed for a side
+    that cannot do it, and what `open_` raises.
+    """
+    began = perf_counter()
+    with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
+        files = (Path(folder) / "one.npz", Path(folder) / "other.npz")
+        for side, file in zip(sides, files, strict=True):
+            _examine(graph.name, side, settings, file, open_)
+        names = (variant(*sides[0]), variant(*sides[1]))
+        return compare(graph, names, files, perf_counter() - began)
+
+
+def _examine(name: str, side: Side, settings: Settings, file: Path, open_: Open) -> None:
+    framework, mode = side
+    label, stage = f"{name} {variant(framework, mode)} parity", "computing in double precision"
+    request = messages.Examine(
+        architecture=name,
+        mode=mode,
+        batch=settings.batch,
+        threads=settings.threads,
+        seed=settings.seed,
+        steps=settings.steps,
+        path=str(file),
+    )
+    with open_(framework, label) as child:
+        reply = child.ask(request, messages.Examined, stage)
+    if isinstance(reply, messages.Refused):
+        raise WorkerFailed(label, stage, reply.why)
