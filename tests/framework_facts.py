@@ -43,7 +43,7 @@ def facts_of(framework, graph, folder, mode):
     np.savez(folder / f"{graph.name}.npz", **arrays)
     for again in ("", ".again"):
         with writing(folder / f"{graph.name}{again}.evidence.npz") as keep:
-            framework.examine(graph, values, (images, labels), 3, keep)
+            framework.examine(graph, values, (images, labels), 3, keep, mode=mode)
     expected = {f"{n.address}/{t.name}": t for n in graph for t in n.tensors}
     return {
         "same as described": _same(loaded, expected, values),

@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from convbench import frameworks, plugin, report
+from convbench.parity import Parity
+from convbench.record import Journal
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, here, measurements, run_folder, text, written_in
 from tests.conftest import output, wait_for
@@ -71,11 +73,54 @@ def test_a_real_framework_goes_the_same_way(pytester, framework, version):
 
 def test_a_mode_is_checked_timed_and_reported_beside_the_default(pytester):
     options = ("--bench-mode", "default,tidy", "-k", "structure or forward")
-    bench(pytester, *options, "--bench-report", "r").assert_outcomes(passed=4, deselected=3)
+    bench(pytester, *options, "--bench-report", "r").assert_outcomes(passed=4, deselected=4)
     assert [m.task.mode for m in measurements(pytester.path / "r")] == ["default", "tidy"]
     written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
     assert "## Modes of one framework" in written
     assert "--bench-mode default,tidy" in written
+
+
+def parities(folder):
+    entries = Journal(run_folder(folder) / "measurements.jsonl").entries()
+    return [entry for entry in entries if isinstance(entry, Parity)]
+
+
+MODES = ("--bench-mode", "default,tidy", "--bench-report", "r")
+
+
+def test_what_is_compared_is_proven_to_be_the_same_once(pytester):
+    result = bench(pytester, *MODES, "--benchmark-only")
+    result.assert_outcomes(passed=4, skipped=3, deselected=1)
+    (parity,) = parities(pytester.path / "r")
+    assert (parity.name, parity.same) == ("lenet5", True)
+    assert parity.sides == (fakes.NAME, f"{fakes.NAME} tidy")
+
+
+def test_what_is_not_the_same_fails_and_has_no_ratio(pytester, fault):
+    fault("other-function@examine")
+    result = bench(pytester, *MODES, "-k", "parity or forward")
+    result.assert_outcomes(passed=2, failed=1, deselected=5)
+    assert "lenet5: tests.fakes and tests.fakes tidy do not compute the same: " in text(result)
+    assert "s4_squash: 1.0e-03 in its output" in text(result)
+    assert len(measurements(pytester.path / "r")) == 2
+    written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
+    modes = written.partition("## Modes of one framework")[2].partition("## Memory")[0]
+    assert "±" not in modes.partition("|:---")[2]
+
+
+def test_what_cannot_be_examined_is_timed_without_a_ratio(pytester, fault):
+    fault("sigkill@examine")
+    result = bench(pytester, *MODES, "-k", "forward")
+    result.assert_outcomes(passed=2, deselected=6)
+    written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
+    assert "- lenet5 tests.fakes and tests.fakes tidy parity: was killed by SIGKILL" in written
+
+
+def test_parity_can_be_switched_off(pytester):
+    bench(pytester, *MODES, "-k", "forward", "--bench-parity", "off").assert_outcomes(
+        passed=2, deselected=6
+    )
+    assert parities(pytester.path / "r") == []
 
 
 def test_a_mode_that_a_framework_of_ones_own_lacks_fails_with_one_sentence(pytester):

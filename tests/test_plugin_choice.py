@@ -95,7 +95,7 @@ def test_a_framework_that_is_not_installed_is_skipped_with_the_command(
 ):
     options = (BENCH, f"--rootdir={pytester.path}", "--bench-arch=lenet5", "-k", only, "-rs")
     skipped = here(pytester, *options)
-    skipped.assert_outcomes(skipped=2, deselected=5)
+    skipped.assert_outcomes(skipped=2, deselected=6)
     assert 'run pip install "convbench[keras]"' in text(skipped)
     assert skipped.ret == pytest.ExitCode.OK
     named = here(pytester, *options, "--bench-framework", "keras")

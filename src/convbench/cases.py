@@ -22,9 +22,14 @@ class Case:
     mode: str
 
     @property
+    def variant(self) -> str:
+        """The framework, and its mode where it is not the default."""
+        return variant(self.framework, self.mode)
+
+    @property
     def id(self) -> str:
         """The case as the name of a test has it."""
-        return f"{self.architecture}-{variant(self.framework, self.mode).replace(' ', '-')}"
+        return f"{self.architecture}-{self.variant.replace(' ', '-')}"
 
 
 def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str]) -> list[Case]:

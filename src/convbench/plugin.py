@@ -32,7 +32,7 @@ from convbench.runner import Run, WorkerClock
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 TERMINATED = 128 + signal.SIGTERM
 """Exit status after SIGTERM, as a shell counts."""
-TIMED, STRUCTURE = "convbench_timed", "convbench_structure"
+TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,13 +111,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen, ids = options_.cases, [case.id for case in options_.cases]
     if STRUCTURE in metafunc.fixturenames:
         metafunc.parametrize(STRUCTURE, chosen, ids=ids, indirect=True)
+    if PARITY in metafunc.fixturenames:
+        pairs = compared(options_.cases)
+        names = [f"{one.id}-{other.variant.replace(' ', '-')}" for one, other in pairs]
+        metafunc.parametrize(PARITY, pairs or [()], ids=names or [NOTHING], indirect=True)
     if TIMED in metafunc.fixturenames:
         if _pass(metafunc.definition) not in options_.passes:
             chosen, ids = [Case("", "", "")], [NOT_CHOSEN]
         metafunc.parametrize(TIMED, chosen, ids=ids, indirect=True)
 
 
-NOT_CHOSEN = "pass not chosen"
+NOT_CHOSEN, NOTHING = "pass not chosen", "nothing to compare"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -127,6 +131,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if unchosen:
         config.hook.pytest_deselected(items=unchosen)
         items[:] = [item for item in items if item not in unchosen]
+    items[:] = [item for item in items if not item.name.endswith(f"[{NOTHING}]")]
     state = config.stash[STATE]
     items.sort(key=lambda item: TIMED in _fixtures(item))  # what is timed comes last
     for item in items:
@@ -147,7 +152,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             "switched off; leave out -p no:benchmark"
         )
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    shown = {TIMED} if config.getoption("benchmark_only", False) else {TIMED, STRUCTURE}
+    only = config.getoption("benchmark_only", False)
+    shown = {TIMED} if only else {TIMED, STRUCTURE, PARITY}
     ours = [item for item in session.items if shown & set(_fixtures(item))]
     if reporter is not None and ours and not config.option.collectonly:
         state = config.stash[STATE]
@@ -173,6 +179,23 @@ def convbench_structure(request: pytest.FixtureRequest) -> Callable[[], None]:
             pytest.fail(f"{case.architecture} is not the paper's network\n{lines}", pytrace=False)
 
     return check
+
+
+@pytest.fixture
+def convbench_parity(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """A call that fails unless two sides compute the same function on one architecture."""
+    pair: tuple[Case, Case] = request.param
+    state = request.config.stash[STATE]
+
+    def prove() -> None:
+        for case in pair:
+            _refuse_missing(state, case.framework)
+        try:
+            _prove(state, state.opened(request.config), pair)
+        except ConvbenchError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    return prove
 
 
 @pytest.fixture
@@ -206,7 +229,7 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
                 if state.progress is not None:
                     state.progress.note(node.nodeid, run.entries[-1])
                 if state.options.parity:
-                    _compare(state, run, case, task.threads)
+                    _compare(state, run, case)
             return
         _mark_failed(benchmark, failure)
         pytest.fail(str(failure), pytrace=False)
@@ -214,7 +237,7 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
     return time
 
 
-def _compare(state: State, run: Run, case: Case, threads: int) -> None:
+def _compare(state: State, run: Run, case: Case) -> None:
     """Proves that this case computes what those do that it is compared with, once all are timed.
 
     What cannot be examined, for want of memory say, is noted in the report, which then has no
@@ -222,17 +245,21 @@ def _compare(state: State, run: Run, case: Case, threads: int) -> None:
     """
     state.timed.append(case)
     for pair in compared(state.options.cases):
-        if case not in pair or pair in state.proven or not set(pair) <= {*state.timed}:
-            continue
-        state.proven.append(pair)
-        one, other = ((each.framework, each.mode) for each in pair)
-        settings = Settings(threads=threads)
-        with contextlib.suppress(ConvbenchError):
-            found = run.parity(architecture(case.architecture), (one, other), settings)
-            if not found.same:
-                sides = " and ".join(found.sides)
-                said = f"{found.name}: {sides} do not compute the same: {found.disagreement}"
-                pytest.fail(said, pytrace=False)
+        if case in pair and pair not in state.proven and set(pair) <= {*state.timed}:
+            with contextlib.suppress(ConvbenchError):
+                _prove(state, run, pair)
+
+
+def _prove(state: State, run: Run, pair: tuple[Case, Case]) -> None:
+    """Fails the test if two sides do not compute the same; raises what keeps it from knowing."""
+    state.proven.append(pair)
+    one, other = ((case.framework, case.mode) for case in pair)
+    settings = Settings(threads=state.options.threads or machine.default_threads())
+    found = run.parity(architecture(pair[0].architecture), (one, other), settings)
+    if not found.same:
+        sides = " and ".join(found.sides)
+        apart = found.disagreement or f"losses of {found.steps} steps by {found.losses:.0e}"
+        pytest.fail(f"{found.name}: {sides} do not compute the same: {apart}", pytrace=False)
 
 
 def _annotate(benchmark: Any, measurement: Measurement) -> None:
