@@ -50,6 +50,10 @@ class Facts:
             self.known[framework, mode] = json.loads((place / "facts.json").read_text())
         return self.known[framework, mode]
 
+    def evidence(self, framework, name, mode=DEFAULT):
+        self(framework, mode)
+        return self.folder / framework / mode / f"{name}.evidence.npz"
+
     def arrays(self, framework, name, mode=DEFAULT):
         self(framework, mode)
         return dict(np.load(self.folder / framework / mode / f"{name}.npz"))
