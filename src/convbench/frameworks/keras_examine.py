@@ -86,4 +86,4 @@ def _keep_first(
             assert found is not None, f"{key} takes no part"
             keep("gradient", key, network.canonical(node, found.numpy()))
         elif isinstance(node.op, BatchNorm) and name.startswith("running_"):
-            keep("statistic", key, variable.numpy())
+            keep("statistic", key, network.canonical(node, variable.numpy()))

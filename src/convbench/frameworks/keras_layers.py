@@ -115,6 +115,17 @@ class _ScaledTanh(layers.Layer):  # type: ignore[misc]
         return self.amplitude * tf.tanh(self.slope * x)
 
 
+class _Scale(layers.Layer):  # type: ignore[misc]
+    """Values times one number; Keras's own Rescaling rounds the number to 32 bits."""
+
+    def __init__(self, factor: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x: Any) -> Any:
+        return x * self.factor
+
+
 class _Lrn(layers.Layer):  # type: ignore[misc]
     """Local response normalization, which Keras 3 lacks; TensorFlow's sum is not a mean."""
 
@@ -213,7 +224,7 @@ def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
         case Concat():
             return layers.Concatenate(name=name)
         case Scale(factor=scale_factor):
-            return layers.Rescaling(scale_factor, name=name)
+            return _Scale(scale_factor, name=name)
         case Upsample(factor=factor):
             return layers.UpSampling2D(factor, name=name)
         case Pad(padding=padding):
