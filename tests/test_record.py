@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import record
+from convbench.check import check
 from convbench.errors import BadRecord
 from convbench.record import Journal, Memory, Task
-from tests.builders import alike
+from tests.builders import alike, graph, table
 from tests.entries import (
     ENTRIES,
     ENVIRONMENT,
@@ -231,6 +232,17 @@ def test_every_entry_is_synced(journal, monkeypatch):
 
 def test_condensed_keeps_what_a_source_states():
     assert record.condensed(REPORT) == evolve(REPORT, findings=FINDINGS[:3])
+
+
+@pytest.mark.parametrize("name", ["resnet1202_cifar", "inception_resnet_v2", "googlenet"])
+def test_condensed_counts_as_before_in_less_room(name):
+    report = check(graph(name), table(name), others=graph)
+    kept = record.condensed(report)
+    assert kept.counts == report.counts
+    assert kept.errata == report.errata
+    assert len(record.line(kept)) < 80_000
+    broken = evolve(report, findings=tuple(evolve(f, status="differs") for f in report.findings))
+    assert record.condensed(broken) == broken
 
 
 @pytest.mark.parametrize(("step_s", "want"), [(0.5, 8.0), (4.0, 1.0), (1e-3, 4000.0)])

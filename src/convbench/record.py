@@ -23,7 +23,7 @@ from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.v import format_exception as _usual
 
-from convbench.check import CheckReport
+from convbench.check import CheckReport, Finding
 from convbench.errors import BadRecord
 from convbench.modes import DEFAULT, variant
 from convbench.parity import Parity
@@ -278,5 +278,14 @@ def _drop_partial_line(file: BinaryIO) -> None:
 
 
 def condensed(report: CheckReport) -> CheckReport:
-    """A check report without what no source states: what a journal keeps."""
-    return evolve(report, findings=tuple(f for f in report.findings if f.status != "unstated"))
+    """A check report as a journal keeps it: what is printed, and what differs.
+
+    Of a number that is printed once for several places, and agrees at each, one place is kept.
+    """
+    kept: dict[object, Finding] = {}
+    for number, finding in enumerate(report.findings):
+        if finding.status == "agrees" and finding.where:
+            kept.setdefault((finding.where, finding.quantity), finding)
+        elif finding.status != "unstated":
+            kept[number] = finding
+    return evolve(report, findings=tuple(kept.values()))
