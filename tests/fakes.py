@@ -32,7 +32,7 @@ NAME = "tests.fakes"
 VARIABLE = "CONVBENCH_FAKE_FAULT"
 VERSION = "fakes 1.0"
 OTHER_MODE = "tidy"
-STAGES = ("prepare", "build", "observe", "load", "step", "examine")
+STAGES = ("prepare", "build", "observe", "load", "step")
 FLOOD_BYTES = 1 << 20
 
 

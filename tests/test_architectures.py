@@ -18,6 +18,7 @@ from tests.published.layers import conv, dense
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_parameters(name):
+    assert name in PARAMETERS, f"write out the parameters of {name} in a file of tests/published"
     counted, published = PARAMETERS[name]
     assert graph(name).parameters == counted == published
 

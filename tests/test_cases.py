@@ -49,12 +49,12 @@ WRONG = {
     ),
     "of another framework": (
         (("alexnet",), ("pytorch",), BOTH),
-        "mode native_groups: pytorch cannot run in it; choose --bench-framework keras",
+        "mode native_groups: pytorch cannot run in it; choose keras",
     ),
     "for other networks": (
         (("lenet5", "mobilenet"), ("pytorch", "keras"), BOTH),
         "mode native_groups: it changes none of the networks that were chosen; "
-        "choose others with --bench-arch",
+        "choose others, such as resnext50_32x4d",
     ),
 }
 

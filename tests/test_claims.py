@@ -87,6 +87,20 @@ def test_a_claim_needs_the_network_that_it_speaks_of():
         check(graph("vgg16"), evolve(table("vgg16"), claims=(claim("2.3"),)))
 
 
+@pytest.mark.parametrize(
+    ("claimed", "wanted"),
+    [
+        (claim("2", than="vgg17"), "wanted than as an architecture, found unknown architecture"),
+        (claim("1", than="vgg16"), "wanted another network to compare with"),
+        (claim("2", quantity="buffers"), "wanted buffers of vgg16 and alexnet, and more than none"),
+        (claim("2", quantity="buffers", than="resnet50", more=False), "found 0 and 53,120"),
+    ],
+)
+def test_a_claim_that_says_nothing_is_refused_with_its_place(claimed, wanted):
+    with pytest.raises(TableError, match=rf"vgg16.toml, claim 1: .*{wanted}|{wanted}"):
+        finding(claimed)
+
+
 @pytest.fixture
 def read(tmp_path):
     """Reads a table from its text."""
@@ -103,7 +117,7 @@ def test_claims_are_read_with_their_digits(read):
     (claimed,) = read(HEAD + CLAIM).claims
     assert (claimed.factor.text, claimed.than, claimed.more) == ("2.3", "alexnet", True)
     assert (claimed.should, claimed.why, claimed.unverified) == (None, None, None)
-    (claimed,) = read(HEAD + CLAIM + 'should = "2.27"\nwhy = "Biases."').claims
+    (claimed,) = read(HEAD + CLAIM + 'printed = "2.3"\nshould = "2.27"\nwhy = "Biases."').claims
     assert (claimed.should, claimed.why) == (Printed("2.27"), "Biases.")
 
 
@@ -112,9 +126,20 @@ def test_claims_are_read_with_their_digits(read):
     [
         ('"2.3"', "2.3", "claim 1: wanted factor to be of type str"),
         ('"2.3"', '"some"', "claim 1: wanted parameters as a printed number"),
-        ('"parameters"', '"output"', "claim 1: wanted quantity to be one of channels"),
+        ('"parameters"', '"output"', "claim 1: wanted quantity to be one of parameters"),
         ("more = true", "", "claim 1: wanted the key 'more'"),
-        ("more = true", 'more = true\nwhy = "x"', "claim 1: wanted should and why together"),
+        (
+            "more = true",
+            'more = true\nwhy = "x"',
+            "claim 1: wanted printed, should and why together",
+        ),
+        (
+            '"2.3"',
+            '"2.3"\nprinted = "2.4"\nshould = "2.2"\nwhy = "x"',
+            "printed to repeat the factor",
+        ),
+        ('"2.3"', '"0.0"', "claim 1: wanted factor to be more than nothing"),
+        ('"parameters"', '"channels"', "claim 1: wanted quantity to be one of parameters"),
         ('"paper"', '"other"', "claim 1: wanted a source that is a key of sources.toml"),
     ],
 )

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from convbench import cli, commands, machine
 from tests import fakes
+from tests.conftest import output
 
 pytestmark = pytest.mark.processes
 
@@ -70,7 +76,7 @@ def test_a_worker_that_dies_takes_its_network_with_it_alone(run, fault):
 
 def test_what_does_not_fit_is_refused_with_what_it_needs(run, monkeypatch):
     monkeypatch.setattr(machine, "available_bytes", lambda: 2**20)
-    status, _, err = run("lenet5", *SIDES, "--batch", "1000000000")
+    status, _, err = run("lenet5", *SIDES, "--batch", "999999")
     assert status == cli.BROKEN
     assert "lenet5 tests.fakes parity: does not fit: needs at least" in err
 
@@ -81,6 +87,8 @@ def test_what_does_not_fit_is_refused_with_what_it_needs(run, monkeypatch):
         (("--framework", fakes.NAME), "it compares two frameworks, not 1; name two"),
         (("--framework", "kera,pytorch"), "unknown framework 'kera'; did you mean keras?"),
         (("lenet5", "--framework", fakes.NAME, "--mode", "fast"), "tests.fakes cannot run in it"),
+        (("--framework", "pytorch,pytorch"), "parity: pytorch is pytorch; name two frameworks"),
+        (("--framework", fakes.NAME, "--mode", "default"), "name another --mode"),
         (("lenet6", *SIDES), "unknown architecture 'lenet6'"),
     ],
 )
@@ -108,3 +116,25 @@ def test_nothing_stays_behind(run, tmp_path, monkeypatch):
 def test_installed_frameworks_are_the_default(monkeypatch):
     monkeypatch.setattr(commands.frameworks, "missing", lambda _: None)
     assert commands.installed() == ["pytorch", "keras"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(tmp_path, fault, number):
+    fault("hang@examine")
+    words = [sys.executable, "-m", "convbench", "parity", "lenet5", *SIDES]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not [*tmp_path.glob("convbench-*/one.npz")]:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(number)
+    output(process)
+    assert process.returncode == 128 + number
+    assert not [*tmp_path.glob("convbench-*")]
+
+
+def test_one_image_is_refused_where_batch_norm_would_see_one_value(run):
+    status, _, err = run("alexnet_bn", *SIDES, "--batch", "1")
+    assert status == cli.BROKEN
+    assert "bn5 would normalize single values; choose a batch of 2 or more" in err

@@ -172,6 +172,6 @@ def test_where_nothing_differs_no_reasons_are_announced(capsys):
     assert "Where they differ:" not in text
 
 
-def test_a_network_that_no_library_has_prints_nothing(capsys):
-    assert said(capsys, "implementations", "lenet5") == ""
+def test_a_network_that_no_library_has_is_told_so(capsys):
+    assert said(capsys, "implementations", "lenet5") == "No implementation is listed.\n"
     assert "Implementations:" not in said(capsys, "show", "lenet5")

@@ -42,7 +42,7 @@ ALLOWED = {
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
-        *("evidence", "machine", "modes", "observation", "reference", "units"),
+        *("evidence", "machine", "modes", "observation", "ops", "reference", "units"),
     ),
     "launcher": ("messages", "errors", "units"),
     "runner": (

@@ -124,7 +124,7 @@ SILENCES = {"hang": "gave no answer for", "stop": "gave no answer for"}
 REFUSALS = {
     "RuntimeError": "RuntimeError: the kernel is unhappy",
     "MemoryError": "out of memory",
-    "oom": "out of memory; choose a smaller --bench-batch",
+    "oom": "out of memory; choose a smaller batch",
 }
 
 

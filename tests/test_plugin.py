@@ -116,10 +116,10 @@ def test_what_cannot_be_examined_is_timed_without_a_ratio(pytester, fault):
     assert "- lenet5 tests.fakes and tests.fakes tidy parity: was killed by SIGKILL" in written
 
 
-def test_parity_can_be_switched_off(pytester):
-    bench(pytester, *MODES, "-k", "forward", "--bench-parity", "off").assert_outcomes(
-        passed=2, deselected=6
-    )
+def test_parity_can_be_switched_off(pytester, fault):
+    fault("other-function@examine")
+    result = bench(pytester, *MODES, "-k", "parity or forward", "--bench-parity", "off")
+    result.assert_outcomes(passed=2, deselected=5)
     assert parities(pytester.path / "r") == []
 
 
@@ -229,7 +229,7 @@ def test_a_batch_that_cannot_fit_is_refused_with_what_to_do(pytester):
     result = bench(pytester, "-k", "forward", "--bench-batch", "1000000000")
     result.assert_outcomes(failed=1, deselected=3)
     assert "does not fit: needs at least" in text(result)
-    assert "choose a smaller --bench-batch" in text(result)
+    assert "choose a smaller batch" in text(result)
 
 
 @pytest.mark.parametrize("where", ["/dev/full/x", "file/x", "file"])

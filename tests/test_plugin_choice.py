@@ -110,7 +110,7 @@ def test_a_mode_that_no_framework_of_the_run_offers_is_a_wrong_option(pytester):
     options = ("--bench-framework=pytorch", "--bench-arch=alexnet", "--bench-mode=native_groups")
     result = bench(pytester, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    sentence = "mode native_groups: pytorch cannot run in it; choose --bench-framework keras"
+    sentence = "mode native_groups: pytorch cannot run in it; choose keras"
     assert [line for line in result.errlines if line.strip()] == [f"ERROR: {sentence}"]
 
 

@@ -89,7 +89,7 @@ def test_a_ratio_is_the_first_over_the_second_and_absent_where_one_is(tables):
     swapped = [e for e in ENTRIES if not isinstance(e, Measurement)]
     swapped += [e for e in reversed(ENTRIES) if isinstance(e, Measurement)]
     *_, lenet = rows_below(report.markdown(swapped, "a-run", tables), "### Forward (inference)")
-    assert lenet["keras / pytorch"] == "0.50"
+    assert lenet["keras / pytorch"] == "0.500"
 
 
 def without(entries, *sides):

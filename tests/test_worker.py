@@ -124,7 +124,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_anything_is_allocated(fault: 
     _, refused = answers(evolve(PREPARE, task=evolve(TASK, batch=10**9, pass_=pass_)))
     assert refused.outcome == "refused"
     assert refused.why.startswith("does not fit: needs at least ")
-    assert "choose a smaller --bench-batch" in refused.why
+    assert "choose a smaller batch" in refused.why
 
 
 @pytest.mark.parametrize(("spare", "kind"), [(0, messages.Prepared), (-1, messages.Refused)])
@@ -257,7 +257,7 @@ def test_a_child_that_is_told_nonsense_ends_alone():
         (ValueError(""), "ValueError"),
         (ValueError("\n"), "ValueError"),
         (ValueError("x" * 1000), f"ValueError: {'x' * 300}"),
-        (RuntimeError("CUDA out of memory."), "out of memory; choose a smaller --bench-batch"),
+        (RuntimeError("CUDA out of memory."), "out of memory; choose a smaller batch"),
     ],
 )
 def test_what_a_framework_raises_becomes_one_plain_sentence(monkeypatch, error, sentence):

@@ -41,7 +41,7 @@ def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str])
         _refuse_unoffered(mode, frameworks)
         if not any(_concerns(mode, name) for name in names):
             why = "it changes none of the networks that were chosen"
-            raise Unsupported(f"mode {mode}", why, "choose others with --bench-arch")
+            raise Unsupported(f"mode {mode}", why, "choose others, such as resnext50_32x4d")
     return [
         Case(name, framework, mode)
         for name in names
@@ -77,7 +77,7 @@ def _refuse_unoffered(mode: str, frameworks: Sequence[str]) -> None:
     if not others:
         raise UnknownName("mode", mode, tuple(MODES))
     why = f"{' and '.join(frameworks)} cannot run in it"
-    raise Unsupported(f"mode {mode}", why, f"choose --bench-framework {','.join(others)}")
+    raise Unsupported(f"mode {mode}", why, f"choose {' or '.join(others)}")
 
 
 def _concerns(mode: str, name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve, frozen
 
 from convbench import quantities
-from convbench.errors import TableError, hint
+from convbench.errors import TableError, UnknownName, hint
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
 from convbench.ops import Shape
@@ -34,8 +34,8 @@ class Finding:
     observed: str | None
     status: Status
     note: str | None = None
-    unverified: bool = False
-    """Whether nobody has held the printed digits against the source itself or two copies of it."""
+    unverified: str | None = None
+    """Why the printed digits are not known to be the source's own, if they are not."""
     where: str | None = None
     """The table and row that print it, which may mean several places."""
 
@@ -71,14 +71,24 @@ class CheckReport:
         return tuple(f for f in self.findings if f.status == "differs")
 
     @property
-    def errata(self) -> tuple[Finding, ...]:
-        """What the sources print wrongly; one finding for all places that one row prints."""
+    def printed(self) -> tuple[Finding, ...]:
+        """What the sources print; one finding for all places that one row prints alike."""
         rows: dict[tuple[str, ...], list[Finding]] = {}
         for f in self.findings:
-            if f.status == "erratum":
-                key = (f.where or f.at, f.quantity, f.computed or "", f.note or "")
+            if f.printed is not None:
+                key = (f.where or f.at, f.quantity, f.status, f.computed or "", f.note or "")
                 rows.setdefault(key, []).append(f)
         return tuple(evolve(found[0], at=_places(found)) for found in rows.values())
+
+    @property
+    def errata(self) -> tuple[Finding, ...]:
+        """What the sources print wrongly."""
+        return tuple(f for f in self.printed if f.status == "erratum")
+
+    @property
+    def unverified(self) -> tuple[Finding, ...]:
+        """What agrees, though nobody has read the digits in the source or in two copies of it."""
+        return tuple(f for f in self.printed if f.status == "agrees" and f.unverified)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -86,16 +96,12 @@ class CheckReport:
 
         A number that is printed once for several places counts once.
         """
-        printed = {
-            (f.where or f.at, f.quantity, f.status, f.unverified)
-            for f in self.findings
-            if f.printed is not None
-        }
-        agree = [unverified for _, _, status, unverified in printed if status == "agrees"]
+        printed = {(f.where or f.at, f.quantity) for f in self.printed if f.status == "agrees"}
+        unverified = {(f.where or f.at, f.quantity) for f in self.unverified}
         return {
-            "agree": agree.count(False),
-            "unverified": agree.count(True),
-            "errata": sum(status == "erratum" for _, _, status, _ in printed),
+            "agree": len(printed - unverified),
+            "unverified": len(unverified),
+            "errata": len(self.errata),
             "differ": len(self.differs),
         }
 
@@ -226,7 +232,7 @@ def _compare(
         if erratum is not None and _applies(erratum, computed):
             status, note = "erratum", erratum.why
         else:
-            status, note = "differs", f"{row.place}: the source prints something else"
+            status, note = "differs", _wrong(graph, row)
     return Finding(
         at,
         quantity,
@@ -236,8 +242,18 @@ def _compare(
         show(seen),
         status,
         note,
-        row.unverified is not None,
+        row.unverified,
         row.where,
+    )
+
+
+def _wrong(graph: Graph, entry: Row | Claim) -> str:
+    """What to look at where a printed number and the arithmetic disagree."""
+    doubt = f"unverified: {entry.unverified}; " if entry.unverified else ""
+    wants = "should and why" if isinstance(entry, Claim) else "an [[erratum]]"
+    return (
+        f"{graph.name}.toml, {entry.where}: {doubt}are these the digits of {entry.source}? if so, "
+        f"is the network described as there? if so, the source is wrong: write {wants}"
     )
 
 
@@ -250,12 +266,7 @@ def _claim_finding(
     """A printed ratio to another network, held against the ratio of the exact numbers."""
     if others is None:
         raise TableError(table.file, claim.where, "the network that it compares with", claim.than)
-    mine, theirs = (
-        quantities.computed(each, NETWORK, claim.quantity) for each in (graph, others(claim.than))
-    )
-    assert isinstance(mine, int), "a count of a whole network"
-    assert isinstance(theirs, int), "a count of a whole network"
-    ratio = Fraction(mine, theirs) if claim.more else Fraction(theirs, mine)
+    ratio = _ratio(graph, table, claim, others)
     status: Status = "agrees"
     note = claim.place
     if claim.should is not None and not claim.factor.agrees(ratio) and claim.should.agrees(ratio):
@@ -263,7 +274,7 @@ def _claim_finding(
     elif claim.should is not None:
         status, note = "differs", f"{claim.where}: what it says should be there does not apply"
     elif not claim.factor.agrees(ratio):
-        status, note = "differs", f"{claim.place}: the source prints something else"
+        status, note = "differs", _wrong(graph, claim)
     words = "more" if claim.more else "fewer"
     return Finding(
         NETWORK,
@@ -274,9 +285,26 @@ def _claim_finding(
         None,
         status,
         note,
-        claim.unverified is not None,
+        claim.unverified,
         claim.where,
     )
+
+
+def _ratio(
+    graph: Graph, table: ReferenceTable, claim: Claim, others: Callable[[str], Graph]
+) -> Fraction:
+    """How many times more, or fewer, this network has; raises TableError if that says nothing."""
+    try:
+        than = others(claim.than)
+    except UnknownName as error:
+        raise TableError(table.file, claim.where, "than as an architecture", str(error)) from None
+    mine, theirs = (quantities.computed(each, NETWORK, claim.quantity) for each in (graph, than))
+    if not isinstance(mine, int) or not isinstance(theirs, int) or not mine or not theirs:
+        wanted = f"{claim.quantity} of {graph.name} and {claim.than}, and more than none"
+        raise TableError(table.file, claim.where, wanted, f"{show(mine)} and {show(theirs)}")
+    if claim.than == graph.name:
+        raise TableError(table.file, claim.where, "another network to compare with", claim.than)
+    return Fraction(mine, theirs) if claim.more else Fraction(theirs, mine)
 
 
 def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[Finding]:

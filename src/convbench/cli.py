@@ -30,6 +30,7 @@ from convbench.commands import (
     parity,
     print_json,
 )
+from convbench.commands.words import print_words, printed, total, verdict
 from convbench.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
@@ -127,10 +128,7 @@ def list_(options: argparse.Namespace) -> int:
     if options.format == "json":
         print_json(rows)
     else:
-        shown = [
-            {k: count(v) if type(v) is int and k != "year" else _text(v) for k, v in row.items()}
-            for row in rows
-        ]
+        shown = [{k: str(v) if k == "year" else _text(v) for k, v in row.items()} for row in rows]
         print(table(shown, options.format))
     for text in broken:
         print(f"convbench: {text}", file=sys.stderr)
@@ -161,13 +159,12 @@ def show_(options: argparse.Namespace) -> int:
         return OK
     summary = _summary(options.name)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
-    print(table([{k: _text(v) for k, v in layer.items()} for layer in layers], options.format))
+    shown = [{k: _text(v) for k, v in layer.items() if k != "printed"} for layer in layers]
+    print(table(shown, options.format))
     print(f"\n{count(graph.parameters)} parameters, {count(graph.buffers)} buffers, ", end="")
     print(f"{count(graph.macs)} multiply-accumulates")
-    whole = _printed_at(report, "network")
-    if whole:
-        print(f"printed of the whole: {whole}")
-    _print_errata([report])
+    print("\nPrinted:", table([printed(f) for f in report.printed], options.format), sep="\n")
+    print_words([report])
     if implementations:
         print("\nImplementations:", as_text(implementations, options.format), sep="\n")
     return OK
@@ -175,26 +172,37 @@ def show_(options: argparse.Namespace) -> int:
 
 def check_(options: argparse.Namespace) -> int:
     """Prints what agrees and what does not; 1 if anything differs."""
-    names = architectures.select(options.names or ["all"])
     chosen = _frameworks(options.framework)
-    for name in names:
-        read_table(name, tables_folder())  # a broken table is told before anything starts
+    names, broken = _whole(architectures.select(options.names or ["all"]))
     checked = _check_all(chosen, names)
     reports = [r for group in zip(*(reports for reports, _ in checked), strict=True) for r in group]
     found = [report for report in reports if report is not None]
-    failures = [text for _, texts in checked for text in texts]
+    failures = [*broken, *(text for _, texts in checked for text in texts)]
     if options.format == "json":
         print_json(as_json(found))
-    else:
-        print(table([_verdict(report) for report in found], options.format))
-        if found:
-            print(_sum(found))
-        _print_errata(found)
+    elif found:
+        print(table([verdict(report) for report in found], options.format))
+        print(total(found))
+        print_words(found)
     for text in failures:
         print(f"convbench: {text}", file=sys.stderr)
     if failures:
         return BROKEN
     return OK if all(report.proven for report in found) else DIFFERS
+
+
+def _whole(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names whose description and table can be read, and a sentence for each other."""
+    whole, broken = [], []
+    for name in names:
+        try:
+            architectures.architecture(name)
+            read_table(name, tables_folder())
+        except ConvbenchError as error:
+            broken.append(str(error))
+        else:
+            whole.append(name)
+    return whole, broken
 
 
 def errata_(options: argparse.Namespace) -> int:
@@ -232,8 +240,8 @@ def implementations_(options: argparse.Namespace) -> int:
     rows = compare(architectures.select(options.names or ["all"]), tables_folder())
     if options.format == "json":
         print_json(rows)
-    elif rows:
-        print(as_text(rows, options.format))
+    else:
+        print(as_text(rows, options.format) if rows else "No implementation is listed.")
     return OK
 
 
@@ -326,48 +334,6 @@ def _summary(name: str) -> dict[str, Any]:
     }
 
 
-def _verdict(report: CheckReport) -> dict[str, str]:
-    """One row of the overview."""
-    return {
-        "name": report.name,
-        "framework": report.framework or "integers",
-        "parameters": count(report.parameters),
-        "buffers": count(report.buffers),
-        "MACs": count(report.macs),
-        "layers": str(report.layers),
-        **{key: str(number) for key, number in report.counts.items()},
-        "verdict": "proven" if report.proven else "NOT PROVEN",
-    }
-
-
-def _sum(reports: Sequence[CheckReport]) -> str:
-    """How many networks and printed numbers that was, whatever number of frameworks saw them."""
-    once = {report.name: report for report in reports}.values()
-    total = {
-        key: sum(report.counts[key] for report in once)
-        for key in ("agree", "unverified", "errata", "differ")
-    }
-    total["differ"] = sum(report.counts["differ"] for report in reports)
-    return (
-        f"\n{count(len(once))} networks; {count(total['agree'])} printed numbers agree, "
-        f"{count(total['unverified'])} more agree but are unverified, {count(total['errata'])} are "
-        f"errata, {count(total['differ'])} differ."
-    )
-
-
-def _print_errata(reports: Sequence[CheckReport]) -> None:
-    """Each difference and each erratum, once, whatever number of frameworks found it."""
-    sources = read_sources(tables_folder())
-    differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
-    errata = dict.fromkeys(
-        f"{r.name}: {erratum_sentence(f, sources)}" for r in reports for f in r.errata
-    )
-    for heading, lines in (("Differences", differs), ("Errata of the sources", [*errata])):
-        if lines:
-            print(f"\n{heading}:")
-            print("\n".join(f"- {line}" for line in lines))
-
-
 def _printed_at(report: CheckReport, at: str) -> str:
     """What the sources print of one place, each value once."""
     printed = (
@@ -381,4 +347,4 @@ def _printed_at(report: CheckReport, at: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return show(tuple(value)) or ""
-    return count(value) if type(value) is int and value > 9999 else str(value)
+    return count(value) if type(value) is int else str(value)

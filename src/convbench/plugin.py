@@ -25,7 +25,7 @@ from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
 from convbench.options import Options
 from convbench.progress import Progress
-from convbench.record import JOURNAL, Journal, Measurement, Task
+from convbench.record import JOURNAL, Environment, Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
 
@@ -112,7 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if STRUCTURE in metafunc.fixturenames:
         metafunc.parametrize(STRUCTURE, chosen, ids=ids, indirect=True)
     if PARITY in metafunc.fixturenames:
-        pairs = compared(options_.cases)
+        pairs = compared(options_.cases) if options_.parity else []
         names = [f"{one.id}-{other.variant.replace(' ', '-')}" for one, other in pairs]
         metafunc.parametrize(PARITY, pairs or [()], ids=names or [NOTHING], indirect=True)
     if TIMED in metafunc.fixturenames:
@@ -318,14 +318,21 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if state is None or state.run is None or not state.run.entries:
         return
     run = state.run
-    if run.lost is not None:
-        from convbench.report_throughput import throughput  # noqa: PLC0415
+    from convbench.report_throughput import busy, measurements_of, throughput  # noqa: PLC0415
 
+    if run.lost is not None:
         terminalreporter.section("convbench")
         terminalreporter.write_line(f"{run.lost}; these are the results so far:", red=True)
         terminalreporter.write_line(throughput(run.entries))
-    elif run.journal is not None:
-        terminalreporter.section("convbench")
+        return
+    terminalreporter.section("convbench")
+    environment = next(entry for entry in run.entries if isinstance(entry, Environment))
+    warning = busy(environment, measurements_of(run.entries))
+    if warning:
+        terminalreporter.write_line(warning.replace("*", ""), yellow=True)
+    if run.journal is None:
+        terminalreporter.write_line("no report; --bench-report DIR writes one")
+    else:
         terminalreporter.write_line(f"report: {run.journal.path.parent / 'report.md'}")
 
 

@@ -316,16 +316,20 @@ def _claim(file: str, number: int, content: object) -> Claim:
     place = Place(file, f"claim {number}")
     keys: dict[str, type] = {"quantity": str, "than": str, "factor": str, "more": bool}
     keys |= {"source": str, "place": str}
-    entry = place.mapping(content, keys, {"should": str, "why": str, "unverified": str})
-    if entry["quantity"] not in COUNT_QUANTITIES:
-        raise place.refuse(
-            f"quantity to be one of {', '.join(COUNT_QUANTITIES)}", entry["quantity"]
-        )
-    if ("should" in entry) != ("why" in entry):
-        raise place.refuse("should and why together, or neither", sorted(entry))
+    corrected = dict.fromkeys(("printed", "should", "why"), str)
+    entry = place.mapping(content, keys, {**corrected, "unverified": str})
+    countable = tuple(q for q in COUNT_QUANTITIES if q != "channels")
+    if entry["quantity"] not in countable:
+        raise place.refuse(f"quantity to be one of {', '.join(countable)}", entry["quantity"])
+    if len(corrected.keys() & entry.keys()) not in (0, len(corrected)):
+        raise place.refuse("printed, should and why together, or none of them", sorted(entry))
+    if entry.pop("printed", entry["factor"]) != entry["factor"]:
+        raise place.refuse("printed to repeat the factor", entry["factor"])
     for key in ("factor", "should"):
         if key in entry:
             entry[key] = place.value(entry["quantity"], entry[key], 1000)
+            if not entry[key].digits:
+                raise place.refuse(f"{key} to be more than nothing", entry[key].text)
     return Claim(where=place.where, **{"should": None, "why": None, **entry})
 
 

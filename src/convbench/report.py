@@ -17,13 +17,17 @@ from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import read_sources
-from convbench.report_throughput import PASS_TITLES, measurements_of, proven, throughput
+from convbench.report_throughput import (
+    PASS_TITLES,
+    busy,
+    loads_of,
+    measurements_of,
+    proven,
+    throughput,
+)
 from convbench.stats import Spread, spread
 from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, size
-
-BUSY = 1.5
-"""A load average of so many times the cores is more than the benchmark's own."""
 
 
 def write(folder: Path, tables: Path) -> Path:
@@ -98,7 +102,7 @@ def _replace(file: Path, text: str) -> None:
 def _environment(entries: Sequence[Entry]) -> str:
     environment = _first_environment(entries)
     measurements = measurements_of(entries)
-    loads = [x for m in measurements for x in (m.load_before, m.load_after) if x is not None]
+    loads = loads_of(measurements)
     rows: list[tuple[str, str]] = [
         ("started", environment.started),
         ("CPU", f"{environment.cpu}, {environment.cores} cores"),
@@ -122,16 +126,9 @@ def _environment(entries: Sequence[Entry]) -> str:
             rows.append((what, ", ".join(sorted(shared))))
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
-    busy = ""
-    if loads and max(loads) > BUSY * environment.cores:
-        busy = (
-            f"\n\n**The machine was busy**: a load average of {max(loads):.2f} on "
-            f"{environment.cores} cores. What ran beside makes figures too low, and not for all "
-            "rows alike."
-        )
-    return (
-        "## Environment\n\n" + table([{"": k, "value": v} for k, v in rows], left=("value",)) + busy
-    )
+    shown = table([{"": k, "value": v} for k, v in rows], left=("value",))
+    warning = busy(environment, measurements)
+    return "\n\n".join(filter(None, ("## Environment", shown, warning)))
 
 
 def _structure(reports: Sequence[CheckReport], tables: Path) -> str:

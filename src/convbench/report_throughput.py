@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from convbench.parity import SAME, Parity
-from convbench.record import Entry, Measurement
+from convbench.record import Entry, Environment, Measurement
 from convbench.stats import FEW, spread
 from convbench.tables import ABSENT, table
-from convbench.units import rate, seconds
+from convbench.units import rate, seconds, significant
 
+BUSY = 1.5
+"""A load average of so many times the cores is more than the benchmark's own."""
 UNSTABLE = 0.1
 """A relative spread of rounds above which a figure is called unstable."""
 
@@ -42,6 +44,23 @@ def measurements_of(entries: Iterable[Entry]) -> list[Measurement]:
     order = [*PASS_TITLES]
     found = [entry for entry in entries if isinstance(entry, Measurement)]
     return sorted(found, key=lambda m: order.index(m.task.pass_) if m.task.pass_ in order else 9)
+
+
+def loads_of(measurements: Iterable[Measurement]) -> list[float]:
+    """The machine's load before and after each task, as far as it was told."""
+    found = (load for m in measurements for load in (m.load_before, m.load_after))
+    return [load for load in found if load is not None]
+
+
+def busy(environment: Environment, measurements: Iterable[Measurement]) -> str | None:
+    """A warning if other work ran beside; None if none is needed."""
+    highest = max(loads_of(measurements), default=0.0)
+    if highest <= BUSY * environment.cores:
+        return None
+    return (
+        f"**The machine was busy**: a load average of {highest:.2f} on {environment.cores} cores. "
+        "What ran beside makes figures too low, and not for all rows alike."
+    )
 
 
 def throughput(entries: Sequence[Entry]) -> str:
@@ -121,4 +140,4 @@ def _ratio(own: dict[str, Measurement], first: str, second: str, same: Proven) -
     if (own[first].task.architecture, frozenset((first, second))) not in same:
         return ABSENT
     rates = [m.throughput(spread(m.rounds_s).median) for m in (own[first], own[second])]
-    return f"{rates[0] / rates[1]:.2f}"
+    return significant(rates[0] / rates[1])

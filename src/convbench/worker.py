@@ -31,6 +31,7 @@ from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
 from convbench.modes import variant
 from convbench.observation import Observation
+from convbench.ops import BatchNorm
 from convbench.record import Memory, Task, condensed
 from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second, size
@@ -200,6 +201,8 @@ class Child:
         graph, framework = architecture(task.architecture), self.framework
         table = read_table(task.architecture, tables)
         pass_ = _pass(task)
+        if pass_ != "forward":
+            _refuse_single_values(graph, task.batch)
         framework.prepare(task.device, task.threads)
         if task.device == "cpu":
             _refuse_what_cannot_fit(graph, task)
@@ -220,6 +223,7 @@ class Child:
 
     def _examine(self, request: messages.Examine) -> messages.Reply:
         graph, framework = architecture(request.architecture), self.framework
+        _refuse_single_values(graph, request.batch)
         _refuse_what_cannot_be_examined(graph, request.batch)
         framework.prepare("cpu", request.threads)
         values = weights.filler(graph, request.seed)
@@ -308,13 +312,24 @@ def _refuse_what_cannot_be_examined(graph: Graph, batch: int) -> None:
         raise DoesNotFit(needed, available)
 
 
+def _refuse_single_values(graph: Graph, batch: int) -> None:
+    """Refuses to train on one image where batch normalization would see one value a channel."""
+    for node in graph:
+        if isinstance(node.op, BatchNorm) and not node.frozen and batch * prod(node.output[1:]) < 2:
+            raise Unsupported(
+                f"training on a batch of {batch}",
+                f"{node.address} would normalize single values",
+                "choose a batch of 2 or more",
+            )
+
+
 class DoesNotFit(ConvbenchError):
     """A task that needs more memory than the machine has."""
 
     def __init__(self, needed: Byte, available: Byte) -> None:
         super().__init__(
             f"does not fit: needs at least {size(needed)} of memory, {size(available)} is "
-            "available; choose a smaller --bench-batch"
+            "available; choose a smaller batch"
         )
 
 
@@ -332,7 +347,7 @@ def _sentence(error: Exception) -> str:
     """The first line of what a framework says, or the plain fact if it is about memory."""
     text = str(error)
     if any(sign in text for sign in OUT_OF_MEMORY):
-        return "out of memory; choose a smaller --bench-batch"
+        return "out of memory; choose a smaller batch"
     return ": ".join(filter(None, (type(error).__name__, one_line(text, most=300))))
 
 

@@ -29,7 +29,7 @@ from convbench.architectures.transfer import inception_v3_200, resnet50_cifar100
 from convbench.architectures.vgg import vgg
 from convbench.architectures.xception import xception
 from convbench.architectures.zfnet import zfnet
-from convbench.errors import UnknownName
+from convbench.errors import BadAddress, UnknownName
 from convbench.graph import Graph
 
 ARCHITECTURES: dict[str, Callable[[str], Graph]] = {
@@ -118,10 +118,19 @@ HEADLINE = (
 
 
 def architecture(name: str) -> Graph:
-    """The network called `name`; raises UnknownName with the nearest names."""
+    """The network called `name`.
+
+    Raises UnknownName with the nearest names, BadAddress for a name without a description.
+    """
     if name not in ARCHITECTURES:
         raise UnknownName("architecture", name, tuple(ARCHITECTURES))
-    return ARCHITECTURES[name](name)
+    try:
+        return ARCHITECTURES[name](name)
+    except KeyError as error:
+        if error.args != (name,):
+            raise
+        why = f"architectures/{family(name)}.py has no data under this name: add its line there"
+        raise BadAddress(name, why) from None
 
 
 def family(name: str) -> str:

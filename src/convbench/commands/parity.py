@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +16,11 @@ from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Open, Settings, Side, parity
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT
-from convbench.parity import Parity
+from convbench.parity import SAME, SAME_LOSSES, Parity
 from convbench.record import as_json
 from convbench.tables import table
 
+MOST = 10**6
 SLOW: float = 3600
 """Seconds that one side may take for one network: double precision is not fast."""
 
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     tasks = _tasks(options)
     settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
     found, failures = [], []
-    with _workers() as open_:
+    with _cleaning_up(), _workers() as open_:
         for number, (name, sides) in enumerate(tasks, start=1):
             try:
                 result = parity(architectures.architecture(name), sides, settings, open_)
@@ -58,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
         print_json([_plain(result) for result in found])
     elif found:
         print(table([_row(result) for result in found], options.format))
+        print(
+            f"\nLargest relative errors; up to {SAME:.0e}, of losses {SAME_LOSSES:.0e}, two sides "
+            f"are the same. {sum(r.same for r in found)} of {len(found)} are."
+        )
         for result in found:
             if result.disagreement:
                 print(f"\n{result.name}, {' and '.join(result.sides)}: {result.disagreement}")
@@ -79,12 +85,32 @@ def _tasks(options: argparse.Namespace) -> list[tuple[str, tuple[Side, Side]]]:
                 f"it compares two frameworks, not {len(chosen)}",
                 "name two, as in --framework pytorch,keras, or one with --mode",
             )
+        if chosen[0] == chosen[1]:
+            raise Unsupported("parity", f"{chosen[0]} is {chosen[0]}", "name two frameworks")
         return [(name, ((chosen[0], DEFAULT), (chosen[1], DEFAULT))) for name in names]
+    if options.mode == DEFAULT:
+        raise Unsupported("parity", "the default is the default", "name another --mode")
     found: list[Case] = cases(names, chosen, [options.mode])
     return [
         (case.architecture, ((case.framework, DEFAULT), (case.framework, case.mode)))
         for case in found
     ]
+
+
+@contextlib.contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Lets a signal that ends the command end it as an error does: with nothing left behind."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), leave) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 @contextlib.contextmanager
@@ -114,8 +140,8 @@ def _row(result: Parity) -> dict[str, str]:
         "sides": ", ".join(result.sides),
         "outputs": f"{result.outputs:.0e}",
         "gradients": f"{result.gradients:.0e}",
-        "statistics": f"{result.statistics:.0e}" if result.statistics else "",
-        "losses": f"{result.losses:.0e} ({result.steps})",
+        "statistics": f"{result.statistics:.0e}",
+        f"losses of {result.steps}": f"{result.losses:.0e}",
         "worst node": result.worst_node,
         "seconds": f"{result.seconds:.1f}",
         "verdict": "same" if result.same else "DIFFERENT",
@@ -123,7 +149,6 @@ def _row(result: Parity) -> dict[str, str]:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return value
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST - 1:,}")
+    return int(text)

@@ -1,0 +1,73 @@
+"""What `check` and `show` say of reports: rows of tables, and what needs words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convbench.check import CheckReport, Finding, erratum_sentence
+from convbench.reference import read_sources, tables_folder
+from convbench.units import count
+
+
+def verdict(report: CheckReport) -> dict[str, str]:
+    """One row of the overview."""
+    return {
+        "name": report.name,
+        "framework": report.framework or "integers",
+        "parameters": count(report.parameters),
+        "buffers": count(report.buffers),
+        "MACs": count(report.macs),
+        "layers": str(report.layers),
+        **{key: str(number) for key, number in report.counts.items()},
+        "verdict": "proven" if report.proven else "NOT PROVEN",
+    }
+
+
+def total(reports: Sequence[CheckReport]) -> str:
+    """How many networks and printed numbers that was, whatever number of frameworks saw them."""
+    once = {report.name: report for report in reports}.values()
+    total = {
+        key: sum(report.counts[key] for report in once)
+        for key in ("agree", "unverified", "errata", "differ")
+    }
+    total["differ"] = sum(report.counts["differ"] for report in reports)
+    return (
+        f"\n{count(len(once))} network{'s' * (len(once) != 1)}; "
+        f"{count(total['agree'])} printed numbers agree, "
+        f"{count(total['unverified'])} more agree but are unverified, {count(total['errata'])} are "
+        f"errata, {count(total['differ'])} differ."
+    )
+
+
+def print_words(reports: Sequence[CheckReport]) -> None:
+    """What needs words, once, whatever number of frameworks found it."""
+    sources = read_sources(tables_folder())
+    differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
+    errata = [f"{r.name}: {erratum_sentence(f, sources)}" for r in reports for f in r.errata]
+    unverified = [
+        f"{r.name}: {f.at}, {f.quantity} {f.printed} ({f.source}, {f.where}): {f.unverified}"
+        for r in reports
+        for f in r.unverified
+    ]
+    for heading, lines in (
+        ("Differences", differs),
+        ("Errata of the sources", errata),
+        ("Unverified", unverified),
+    ):
+        if lines:
+            print(f"\n{heading}:")
+            print("\n".join(f"- {line}" for line in dict.fromkeys(lines)))
+
+
+def printed(finding: Finding) -> dict[str, str]:
+    """One printed number: where, how, by whom, and whether it is right."""
+    status = "unverified" if finding.unverified else finding.status
+    return {
+        "at": finding.at,
+        "quantity": finding.quantity,
+        "printed": finding.printed or "",
+        "exact": finding.computed or "",
+        "source": finding.source or "",
+        "row": finding.where or "",
+        "status": status,
+    }
