@@ -221,6 +221,7 @@ class Fake:
         keep: Keep,
         *,
         mode: str = DEFAULT,
+        dtype: str = "float64",
     ) -> None:
         require_mode(self, mode)
         other = strike("examine", graph.name) == "other-function" and mode == OTHER_MODE

@@ -15,7 +15,7 @@ from convbench.evidence import writing
 from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
-from convbench.modes import concerns
+from convbench.modes import concerns, precision
 from tests.small_graphs import GRAPHS, OTHERS
 
 ARCHITECTURES = (
@@ -43,7 +43,9 @@ def facts_of(framework, graph, folder, mode):
     np.savez(folder / f"{graph.name}.npz", **arrays)
     for again in ("", ".again"):
         with writing(folder / f"{graph.name}{again}.evidence.npz") as keep:
-            framework.examine(graph, values, (images, labels), 3, keep, mode=mode)
+            framework.examine(
+                graph, values, (images, labels), 3, keep, mode=mode, dtype=precision(mode)
+            )
     expected = {f"{n.address}/{t.name}": t for n in graph for t in n.tensors}
     return {
         "same as described": _same(loaded, expected, values),

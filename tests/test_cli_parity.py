@@ -20,7 +20,7 @@ pytestmark = pytest.mark.processes
 SIDES = ("--framework", fakes.NAME, "--mode", fakes.OTHER_MODE)
 KEYS = [
     *("name", "sides", "outputs", "gradients", "statistics", "losses", "steps", "worst_node"),
-    *("disagreement", "seconds", "same"),
+    *("disagreement", "seconds", "dtype", "same"),
 ]
 
 

@@ -122,7 +122,7 @@ def test_frameworks_train_alike(facts, name):
 def parity(facts, name, keras=None):
     """PyTorch's computation of a network against Keras's, or against that of another network."""
     files = tuple(facts.evidence(f, n) for f, n in (("pytorch", name), ("keras", keras or name)))
-    return compare(graph_of(name), ("pytorch", "keras"), files, seconds=0)
+    return compare(graph_of(name), ("pytorch", "keras"), files, "float64", seconds=0)
 
 
 @pytest.mark.pytorch

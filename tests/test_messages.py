@@ -23,7 +23,14 @@ MESSAGES = [
     messages.Rounds(100, 2),
     messages.Peak(),
     messages.Examine(
-        architecture="lenet5", mode="default", batch=2, threads=1, seed=0, steps=3, path="a b.npz"
+        architecture="lenet5",
+        mode="default",
+        batch=2,
+        threads=1,
+        seed=0,
+        steps=3,
+        dtype="float64",
+        path="a b.npz",
     ),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),

@@ -8,6 +8,7 @@ import pytest
 from convbench import record
 from convbench.errors import BadRecord
 from convbench.evidence import reading, writing
+from convbench.modes import precision
 from convbench.ops import BatchNorm
 from convbench.parity import FARTHEST, Parity, compare
 from tests.builders import graph
@@ -36,13 +37,13 @@ def right():
 def compared(tmp_path, right):
     """The parity of what is given, with what is right or with something else."""
 
-    def compared(other, one=right) -> Parity:
+    def compared(other, one=right, dtype="float64") -> Parity:
         files = (tmp_path / "one.npz", tmp_path / "other.npz")
         for file, arrays in zip(files, (one, other), strict=True):
             with writing(file) as keep:
                 for (kind, key), array in arrays.items():
                     keep(kind, key, array)
-        return compare(graph(NET), ("one", "other"), files, seconds=1.5)
+        return compare(graph(NET), ("one", "other"), files, dtype, seconds=1.5)
 
     return compared
 
@@ -174,3 +175,17 @@ def test_evidence_comes_back_as_it_was_and_in_order(tmp_path):
 def test_evidence_is_numbers_alone(tmp_path):
     with writing(tmp_path / "x.npz") as keep, pytest.raises(ValueError, match="Object arrays"):
         keep("output", "a", np.array([object()]))
+
+
+def test_single_precision_has_a_limit_of_its_own(compared, right):
+    moved_a_little = right | {("output", "fc"): moved(right["output", "fc"], 1e-4)}
+    assert not compared(moved_a_little).same
+    found = compared(moved_a_little, dtype="float32")
+    assert (found.same, found.dtype) == (True, "float32")
+    further = right | {("output", "fc"): moved(right["output", "fc"], 1e-2)}
+    assert not compared(further, dtype="float32").same
+
+
+def test_modes_are_compared_in_a_precision_that_both_have():
+    assert precision("default", "default") == "float64"
+    assert precision("default", "native_groups") == "float32"

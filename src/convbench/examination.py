@@ -15,7 +15,7 @@ from convbench import messages
 from convbench.errors import WorkerFailed
 from convbench.graph import Graph
 from convbench.launcher import Child
-from convbench.modes import variant
+from convbench.modes import precision, variant
 from convbench.parity import Parity, compare
 
 Side: TypeAlias = tuple[str, str]
@@ -42,17 +42,20 @@ def parity(graph: Graph, sides: tuple[Side, Side], settings: Settings, open_: Op
     that cannot do it, and what `open_` raises.
     """
     began = perf_counter()
+    dtype = precision(*(mode for _, mode in sides))
     with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
         files = (Path(folder) / "one.npz", Path(folder) / "other.npz")
         for side, file in zip(sides, files, strict=True):
-            _examine(graph.name, side, settings, file, open_)
+            _examine(graph.name, side, settings, dtype, file, open_)
         names = (variant(*sides[0]), variant(*sides[1]))
-        return compare(graph, names, files, perf_counter() - began)
+        return compare(graph, names, files, dtype, perf_counter() - began)
 
 
-def _examine(name: str, side: Side, settings: Settings, file: Path, open_: Open) -> None:
+def _examine(
+    name: str, side: Side, settings: Settings, dtype: str, file: Path, open_: Open
+) -> None:
     framework, mode = side
-    label, stage = f"{name} {variant(framework, mode)} parity", "computing in double precision"
+    label, stage = f"{name} {variant(framework, mode)} parity", f"computing in {dtype}"
     request = messages.Examine(
         architecture=name,
         mode=mode,
@@ -60,6 +63,7 @@ def _examine(name: str, side: Side, settings: Settings, file: Path, open_: Open)
         threads=settings.threads,
         seed=settings.seed,
         steps=settings.steps,
+        dtype=dtype,
         path=str(file),
     )
     with open_(framework, label) as child:

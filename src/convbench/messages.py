@@ -55,7 +55,7 @@ class Peak:
 
 @frozen(kw_only=True)
 class Examine:
-    """Train one network for some steps in double precision, and keep what it computes."""
+    """Train one network for some steps, and keep what it computes."""
 
     architecture: str
     mode: str
@@ -63,6 +63,7 @@ class Examine:
     threads: int
     seed: int
     steps: int
+    dtype: str
     path: str
     """The file to keep it in."""
 

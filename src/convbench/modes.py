@@ -22,6 +22,8 @@ class Mode:
     meaning: str
     """For the reader of a report, as whole sentences."""
     concerns: Callable[[Graph], bool]
+    double: bool = True
+    """Whether it can compute in double precision."""
 
 
 def _has_groups(graph: Graph) -> bool:
@@ -40,6 +42,7 @@ MODES = {
         "results. By default Keras on TensorFlow has XLA compile each of them, because without "
         "oneDNN that kernel refuses groups on a CPU; the gradient that XLA makes is slow there.",
         _has_groups,
+        double=False,  # oneDNN's gradient of a grouped convolution knows single precision alone
     ),
 }
 
@@ -47,6 +50,12 @@ MODES = {
 def concerns(mode: str, graph: Graph) -> bool:
     """Whether a mode changes anything about a network; one that is not listed here may."""
     return mode not in MODES or MODES[mode].concerns(graph)
+
+
+def precision(*modes: str) -> str:
+    """The dtype in which all of these modes can be compared: `float64` if they can."""
+    double = all(MODES[mode].double for mode in modes if mode in MODES)
+    return "float64" if double else "float32"
 
 
 def variant(framework: str, mode: str) -> str:

@@ -19,9 +19,12 @@ from convbench.evidence import Array, Found, Kind, reading
 from convbench.graph import Graph
 from convbench.units import Second
 
-SAME = 1e-9
-"""Relative error in the Euclidean norm up to which arrays are the same."""
-SAME_LOSSES = 1e-6
+SAME = {"float64": 1e-9, "float32": 1e-4}
+"""Relative error in the Euclidean norm up to which arrays are the same, by precision.
+
+Rounding grows through a deep network: at 50 layers, some ten thousand times.
+"""
+SAME_LOSSES = {"float64": 1e-6, "float32": 1e-4}
 """The same for the losses of steps that build on each other, where rounding accumulates."""
 
 FARTHEST = 2.0
@@ -66,6 +69,8 @@ class Parity:
     """Where outputs, gradients or statistics are farthest apart, in agreement or not."""
     disagreement: Disagreement | None
     seconds: Second
+    dtype: str = "float64"
+    """The precision of the comparison: single where one side has no other."""
 
     @property
     def error(self) -> float:
@@ -75,11 +80,11 @@ class Parity:
     @property
     def same(self) -> bool:
         """Whether both sides compute the same function."""
-        return self.disagreement is None and self.losses <= SAME_LOSSES
+        return self.disagreement is None and self.losses <= SAME_LOSSES[self.dtype]
 
 
 def compare(
-    graph: Graph, sides: tuple[str, str], files: tuple[Path, Path], seconds: Second
+    graph: Graph, sides: tuple[str, str], files: tuple[Path, Path], dtype: str, seconds: Second
 ) -> Parity:
     """Holds what two sides kept of one network against each other.
 
@@ -102,8 +107,9 @@ def compare(
             losses=max(losses),
             steps=len(losses),
             worst_node=max(at, key=lambda place: at[place])[1],
-            disagreement=_first(errors, one, other),
+            disagreement=_first(errors, one, other, SAME[dtype]),
             seconds=seconds,
+            dtype=dtype,
         )
 
 
@@ -138,9 +144,11 @@ def _error(pairs: Sequence[tuple[Array, Array]]) -> float:
     return float(np.sqrt(apart / longest)) if longest else 0.0
 
 
-def _first(errors: Mapping[Kind, Errors], one: Found, other: Found) -> Disagreement | None:
+def _first(
+    errors: Mapping[Kind, Errors], one: Found, other: Found, same: float
+) -> Disagreement | None:
     for kind, found in errors.items():
-        agreeing = dict(takewhile(lambda item: item[1] <= SAME, found.items()))
+        agreeing = dict(takewhile(lambda item: item[1] <= same, found.items()))
         rest = [at for at in found if at not in agreeing]
         if rest:
             before = max(agreeing.values(), default=0.0)

@@ -25,8 +25,9 @@ PASS_TITLES = {  # in the order in which a report shows them
 
 PARITY_NOTE = (
     " Parity: the largest relative difference between the two in outputs, gradients and batch-norm "
-    f"statistics of one training step in double precision; up to {SAME:.0e} they are the same "
-    "function. Where that is not proven there is no ratio."
+    "statistics of one training step in double precision, or in single precision where a mode has "
+    f"no other; up to {SAME['float64']:.0e} and {SAME['float32']:.0e} they are the same function. "
+    "Where that is not proven there is no ratio."
 )
 
 Proven: TypeAlias = Mapping[tuple[str, frozenset[str]], Parity]

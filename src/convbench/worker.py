@@ -229,7 +229,9 @@ class Child:
         values = weights.filler(graph, request.seed)
         batch = weights.batch(graph, request.batch, request.seed)
         with evidence.writing(Path(request.path)) as keep:
-            framework.examine(graph, values, batch, request.steps, keep, mode=request.mode)
+            framework.examine(
+                graph, values, batch, request.steps, keep, mode=request.mode, dtype=request.dtype
+            )
         return messages.Examined()
 
     def _warm_up(self, warmup_s: Second) -> list[Second]:

@@ -16,7 +16,7 @@ from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Open, Settings, Side, parity
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT
-from convbench.parity import SAME, SAME_LOSSES, Parity
+from convbench.parity import SAME, Parity
 from convbench.record import as_json
 from convbench.tables import table
 
@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
     elif found:
         print(table([_row(result) for result in found], options.format))
         print(
-            f"\nLargest relative errors; up to {SAME:.0e}, of losses {SAME_LOSSES:.0e}, two sides "
-            f"are the same. {sum(r.same for r in found)} of {len(found)} are."
+            f"\nLargest relative errors; up to {SAME['float64']:.0e} ({SAME['float32']:.0e} in "
+            f"float32) two sides are the same. {sum(r.same for r in found)} of {len(found)} are."
         )
         for result in found:
             if result.disagreement:
@@ -138,6 +138,7 @@ def _row(result: Parity) -> dict[str, str]:
     return {
         "name": result.name,
         "sides": ", ".join(result.sides),
+        "dtype": result.dtype,
         "outputs": f"{result.outputs:.0e}",
         "gradients": f"{result.gradients:.0e}",
         "statistics": f"{result.statistics:.0e}",

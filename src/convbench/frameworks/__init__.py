@@ -103,8 +103,9 @@ class Framework(Protocol):
         keep: Keep,
         *,
         mode: str = DEFAULT,
+        dtype: str = "float64",
     ) -> None:
-        """Trains a network of 64-bit arrays for some steps without dropout, and keeps it all.
+        """Trains a network of `dtype` for some steps without dropout, and keeps it all.
 
         Of the first step the output of every node, the gradient of every trained array and the
         running statistics after it (with the biased variance of the batch); of each step the

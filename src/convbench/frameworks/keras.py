@@ -34,7 +34,7 @@ from convbench.frameworks.channels_last import (
     images_last,
     shape_first,
 )
-from convbench.frameworks.keras_examine import double_precision, examine
+from convbench.frameworks.keras_examine import examine, precision
 from convbench.frameworks.keras_layers import apply, layer_for
 from convbench.frameworks.keras_network import Network
 from convbench.graph import Graph, Loss
@@ -167,8 +167,9 @@ class Keras:
         keep: Keep,
         *,
         mode: str = DEFAULT,
+        dtype: str = "float64",
     ) -> None:
-        with double_precision():
+        with precision(dtype):
             model = self.build(graph, allocate=True, mode=mode)
             self.load(model, values)
             examine(model, _LOSSES[graph.loss](), batch, steps, keep)

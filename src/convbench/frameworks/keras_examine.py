@@ -1,4 +1,4 @@
-"""Keras's side of parity: everything that a training step computes, in double precision."""
+"""Keras's side of parity: everything that a training step computes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from convbench.ops import BatchNorm
 
 
 @contextmanager
-def double_precision() -> Iterator[None]:
-    """Layers, variables and losses made inside are of 64 bits."""
+def precision(dtype: str) -> Iterator[None]:
+    """Layers, variables and losses made inside are of `dtype`."""
     policy = keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
     try:
         yield
     finally:
@@ -41,7 +41,10 @@ def examine(
 
     It runs eagerly: what is compared are the layers, not the compiler.
     """
-    images, labels = tf.constant(images_last(batch[0]), tf.float64), tf.constant(batch[1])
+    images, labels = (
+        tf.constant(images_last(batch[0]), keras.config.floatx()),
+        tf.constant(batch[1]),
+    )
     trained = _training_model(network)
     variables = network.native.trainable_variables
     optimizer = keras.optimizers.SGD(EXAMINED_RATE, momentum=EXAMINED_MOMENTUM)

@@ -60,6 +60,9 @@ _LOSSES: dict[Loss, Callable[[], nn.Module]] = {
 _Loss: TypeAlias = Callable[[Any, Tensor], Any]
 
 
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
 class Network(fx.GraphModule):
     """A compiled network that knows the description it came from."""
 
@@ -221,8 +224,9 @@ class PyTorch:
         keep: Keep,
         *,
         mode: str = DEFAULT,
+        dtype: str = "float64",
     ) -> None:
-        model = self.build(graph, allocate=True, mode=mode).double()
+        model = self.build(graph, allocate=True, mode=mode).to(_DTYPES[dtype])
         self.load(model, values)
         examine(_training(model, also=graph.outputs), _criterion(model), batch, steps, keep)
 

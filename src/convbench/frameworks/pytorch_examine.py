@@ -1,4 +1,4 @@
-"""PyTorch's side of parity: everything that a training step computes, in double precision."""
+"""PyTorch's side of parity: everything that a training step computes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def examine(
     keep: Keep,
 ) -> None:
     """Keeps outputs, gradients and statistics of the first step, and the losses of all."""
-    images, labels = torch.from_numpy(batch[0]).double(), torch.from_numpy(batch[1])
+    dtype = next(model.parameters()).dtype
+    images, labels = torch.from_numpy(batch[0]).to(dtype), torch.from_numpy(batch[1])
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
