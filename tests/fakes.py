@@ -227,7 +227,7 @@ class Fake:
         other = strike("examine", graph.name) == "other-function" and mode == OTHER_MODE
         for i, node in enumerate(graph.nodes[1:]):
             error = 1e-3 if other and i >= len(graph.nodes) // 2 else 0.0
-            keep("output", node.address, np.full((len(batch[0]), *node.output), 1.0 + error))
+            keep("output", node.address, np.full((len(batch[0]), *node.output), 1.0 + error, dtype))
             for tensor in (t for t in node.tensors if t.trainable):
                 key = f"{node.address}/{tensor.name}"
                 keep("gradient", key, values(key, tensor.shape))

@@ -178,7 +178,7 @@ def test_evidence_is_numbers_alone(tmp_path):
 
 
 def test_single_precision_has_a_limit_of_its_own(compared, right):
-    moved_a_little = right | {("output", "fc"): moved(right["output", "fc"], 1e-4)}
+    moved_a_little = right | {("output", "fc"): moved(right["output", "fc"], 1e-5)}
     assert not compared(moved_a_little).same
     found = compared(moved_a_little, dtype="float32")
     assert (found.same, found.dtype) == (True, "float32")
