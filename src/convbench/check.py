@@ -96,12 +96,17 @@ class CheckReport:
 
         A number that is printed once for several places counts once.
         """
-        printed = {(f.where or f.at, f.quantity) for f in self.printed if f.status == "agrees"}
-        unverified = {(f.where or f.at, f.quantity) for f in self.unverified}
+        printed = self.printed
+        agree = {
+            (f.where or f.at, f.quantity): f.unverified is not None
+            for f in printed
+            if f.status == "agrees"
+        }
+        unverified = sum(agree.values())
         return {
-            "agree": len(printed - unverified),
-            "unverified": len(unverified),
-            "errata": len(self.errata),
+            "agree": len(agree) - unverified,
+            "unverified": unverified,
+            "errata": sum(f.status == "erratum" for f in printed),
             "differ": len(self.differs),
         }
 

@@ -147,19 +147,19 @@ def show_(options: argparse.Namespace) -> int:
             "parameters": node.parameters,
             "buffers": node.buffers,
             "macs": node.macs,
-            "printed": _printed_at(report, node.address),
         }
         for node in graph
     ]
     implementations = compare([options.name], tables_folder())
     if options.format == "json":
-        findings = as_json(report.findings)
+        findings, places = as_json(report.findings), _printed_by_place(report)
+        layers = [{**layer, "printed": places.get(str(layer["at"]), "")} for layer in layers]
         content = {"layers": layers, "findings": findings, "implementations": implementations}
         print_json({**_summary(options.name), **content})
         return OK
     summary = _summary(options.name)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
-    shown = [{k: _text(v) for k, v in layer.items() if k != "printed"} for layer in layers]
+    shown = [{k: _text(v) for k, v in layer.items()} for layer in layers]
     print(table(shown, options.format))
     print(f"\n{count(graph.parameters)} parameters, {count(graph.buffers)} buffers, ", end="")
     print(f"{count(graph.macs)} multiply-accumulates")
@@ -334,14 +334,14 @@ def _summary(name: str) -> dict[str, Any]:
     }
 
 
-def _printed_at(report: CheckReport, at: str) -> str:
-    """What the sources print of one place, each value once."""
-    printed = (
-        f"{f.quantity} {f.printed}{' (erratum)' if f.status == 'erratum' else ''}"
-        for f in report.findings
-        if f.at == at and f.printed is not None
-    )
-    return ", ".join(dict.fromkeys(printed))
+def _printed_by_place(report: CheckReport) -> dict[str, str]:
+    """What the sources print of each place, each value once."""
+    places: dict[str, dict[str, None]] = {}
+    for f in report.findings:
+        if f.printed is not None:
+            mark = " (erratum)" if f.status == "erratum" else ""
+            places.setdefault(f.at, {})[f"{f.quantity} {f.printed}{mark}"] = None
+    return {at: ", ".join(values) for at, values in places.items()}
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from attrs import define, evolve, field
 
@@ -134,12 +135,11 @@ class Run:
         Raises FrameworkMissing, WorkerFailed.
         """
         what = variant(framework, mode)
-        try:
-            with self._open(framework, f"{architecture} {what} structure") as child:
-                report = ask_check(child, architecture, self.tables, mode)
-        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            self.keep(Unchecked(architecture=architecture, framework=what, reason=_why(error)))
-            raise
+        with (
+            self._noting(architecture, what, "structure"),
+            self._open(framework, f"{architecture} {what} structure") as child,
+        ):
+            report = ask_check(child, architecture, self.tables, mode)
         self.keep(condensed(report))
         return report
 
@@ -148,17 +148,26 @@ class Run:
 
         Raises FrameworkMissing, WorkerFailed.
         """
-        try:
+        names = " and ".join(variant(*side) for side in sides)
+        with self._noting(graph.name, names, "parity"):
             found = parity(graph, sides, settings, self._open)
-        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            names = " and ".join(variant(*side) for side in sides)
-            reason = _why(error)
-            self.keep(
-                Unchecked(architecture=graph.name, framework=names, reason=reason, what="parity")
-            )
-            raise
         self.keep(found)
         return found
+
+    @contextlib.contextmanager
+    def _noting(
+        self, architecture: str, framework: str, what: Literal["structure", "parity"]
+    ) -> Iterator[None]:
+        """Keeps the reason why something could not be compared, and lets it through."""
+        try:
+            yield
+        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
+            self.keep(
+                Unchecked(
+                    architecture=architecture, framework=framework, reason=_why(error), what=what
+                )
+            )
+            raise
 
     @contextlib.contextmanager
     def timing(self, task: Task, clock: WorkerClock, *, keep: bool = True) -> Iterator[Timing]:

@@ -297,19 +297,18 @@ def _refuse_what_cannot_fit(graph: Graph, task: Task) -> None:
     live = max(shapes) if task.pass_ == "forward" else sum(kept)
     copies = 1 if task.pass_ == "forward" else 2
     needed = per_value * (live * task.batch + copies * graph.parameters)
-    available = machine.available_bytes()
-    if needed > available:
-        raise DoesNotFit(needed, available)
+    _refuse_beyond_memory(needed)
 
 
 def _refuse_what_cannot_be_examined(graph: Graph, batch: int) -> None:
     """Refuses what needs more memory than there is: every output, the weights, their gradients."""
     per_value, copies = 8, 3
     outputs = batch * sum(prod(node.output) for node in graph)
-    needed, available = (
-        per_value * (outputs + copies * graph.parameters),
-        machine.available_bytes(),
-    )
+    _refuse_beyond_memory(per_value * (outputs + copies * graph.parameters))
+
+
+def _refuse_beyond_memory(needed: Byte) -> None:
+    available = machine.available_bytes()
     if needed > available:
         raise DoesNotFit(needed, available)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from convbench.graph import Builder
 from convbench.ops import (
     BatchNorm,
@@ -38,6 +40,40 @@ def conv_relu(  # noqa: PLR0913  (a convolution's own description)
 def batch_norm() -> BatchNorm:
     """Batch normalization as in the residual networks' public releases (eps 1e-5, decay 0.9)."""
     return BatchNorm(eps=1e-5, decay=0.9)
+
+
+def imagenet_stem(
+    net: Builder, x: str, *, norm: BatchNorm | None = None, bias: bool = False
+) -> str:
+    """A 7x7 convolution and a pooling, each of stride 2: where residual and dense networks begin.
+
+    112 -> 56 needs padding that the papers do not state; one pixel all round is what their
+    readers' implementations agree on.
+    """
+    return net.chain(
+        x,
+        ("conv1", Conv(64, 7, stride=2, padding=3, bias=bias)),
+        ("bn1", norm or batch_norm()),
+        ("relu1", Relu()),
+        ("pool1", MaxPool(3, stride=2, padding=1)),
+    )
+
+
+def cifar_stem(net: Builder, x: str) -> str:
+    """A 3x3 convolution to 16 maps of 32x32."""
+    return net.chain(
+        x,
+        ("conv1", Conv(16, 3, padding=1, bias=False)),
+        ("bn1", batch_norm()),
+        ("relu1", Relu()),
+    )
+
+
+def stages(depths: tuple[int, ...], width: int) -> Iterator[tuple[str, int, int]]:
+    """Address, width and stride of each block; all stages but the first halve the image."""
+    for stage, depth in enumerate(depths, start=2):
+        for i in range(1, depth + 1):
+            yield f"conv{stage}_{i}", width * 2 ** (stage - 2), 2 if stage > 2 and i == 1 else 1
 
 
 def ceil_pool(net: Builder, x: str, address: str) -> str:

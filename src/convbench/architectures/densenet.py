@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from convbench.architectures.blocks import batch_norm, pooled_head
+from convbench.architectures.blocks import batch_norm, imagenet_stem, pooled_head
 from convbench.graph import Builder, Graph
-from convbench.ops import AvgPool, Concat, Conv, MaxPool, Relu
+from convbench.ops import AvgPool, Concat, Conv, Relu
 
 BLOCKS = {"densenet121": (6, 12, 24, 16)}  # Huang et al. 2017, Table 1
 GROWTH = 32
@@ -13,13 +13,7 @@ GROWTH = 32
 def densenet(name: str) -> Graph:
     """DenseNet-BC for ImageNet (Huang et al. 2017, Table 1), growth rate 32, compression 0.5."""
     net = Builder(name, (3, 224, 224))
-    x = net.chain(
-        net.input,
-        ("conv1", Conv(2 * GROWTH, 7, stride=2, padding=3, bias=False)),
-        ("bn1", batch_norm()),
-        ("relu1", Relu()),
-        ("pool1", MaxPool(3, stride=2, padding=1)),
-    )
+    x = imagenet_stem(net, net.input)
     for block, depth in enumerate(BLOCKS[name], start=1):
         x = _transition(net, x, f"transition{block - 1}") if block > 1 else x
         for i in range(1, depth + 1):

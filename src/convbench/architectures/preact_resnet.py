@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from convbench.architectures.blocks import batch_norm, pooled_head
+from convbench.architectures.blocks import (
+    batch_norm,
+    cifar_stem,
+    imagenet_stem,
+    pooled_head,
+    stages,
+)
 from convbench.graph import Builder, Graph
-from convbench.ops import Add, Conv, MaxPool, Relu
+from convbench.ops import Add, Conv, Relu
 
 BLOCKS = {  # He et al. 2016: the depths of He et al. 2015, Table 1
     "preact_resnet50": (3, 4, 6, 3),
@@ -18,35 +24,21 @@ BLOCKS = {  # He et al. 2016: the depths of He et al. 2015, Table 1
 def preact_resnet(name: str) -> Graph:
     """A pre-activation ResNet for ImageNet (He et al. 2016, Figure 4(e), section 5)."""
     net = Builder(name, (3, 224, 224))
-    x = net.chain(
-        net.input,
-        ("conv1", Conv(64, 7, stride=2, padding=3, bias=False)),
-        ("bn1", batch_norm()),
-        ("relu1", Relu()),
-        ("pool1", MaxPool(3, stride=2, padding=1)),
-    )
+    x = imagenet_stem(net, net.input)
     return _stages(net, x, BLOCKS[name], 64, 1000)
 
 
 def preact_cifar(name: str) -> Graph:
     """A pre-activation ResNet of bottlenecks for 32x32 images (He et al. 2016, appendix)."""
     net = Builder(name, (3, 32, 32))
-    x = net.chain(
-        net.input,
-        ("conv1", Conv(16, 3, padding=1, bias=False)),
-        ("bn1", batch_norm()),
-        ("relu1", Relu()),
-    )
+    x = cifar_stem(net, net.input)
     return _stages(net, x, BLOCKS[name], 16, 10)
 
 
 def _stages(net: Builder, x: str, depths: tuple[int, ...], width: int, classes: int) -> Graph:
-    for stage, depth in enumerate(depths, start=2):
-        for i in range(1, depth + 1):
-            stride = 2 if stage > 2 and i == 1 else 1
-            # The activation after the stem serves the first block on both of its paths.
-            active = stage == 2 and i == 1
-            x = _block(net, x, f"conv{stage}_{i}", width * 2 ** (stage - 2), stride, active)
+    for number, (at, wide, stride) in enumerate(stages(depths, width)):
+        # The activation after the stem serves the first block on both of its paths.
+        x = _block(net, x, at, wide, stride, active=number == 0)
     x = net.chain(x, ("bn", batch_norm()), ("relu", Relu()))
     pooled_head(net, x, classes)
     return net.graph()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from attrs import field, frozen
 
-from convbench.architectures.blocks import batch_norm, pooled_head
+from convbench.architectures.blocks import (
+    batch_norm,
+    cifar_stem,
+    imagenet_stem,
+    pooled_head,
+    stages,
+)
 from convbench.graph import Builder, Graph
 from convbench.ops import Add, BatchNorm, Conv, MaxPool, PadChannels, Relu
 
@@ -47,8 +51,8 @@ class Bottleneck:
 def plain(name: str) -> Graph:
     """A plain network (He et al. 2015, Figure 3, middle): the residual one without shortcuts."""
     net = Builder(name, (3, 224, 224))
-    x = _stem(net, net.input, Bottleneck())
-    for at, width, stride in _blocks(BLOCKS[name]):
+    x = imagenet_stem(net, net.input)
+    for at, width, stride in stages(BLOCKS[name], 64):
         x = _conv_bn(net, x, at, "1", width, 3, stride)
         x = net(f"{at}.relu1", Relu(), x)
         x = _conv_bn(net, x, at, "2", width, 3)
@@ -60,8 +64,8 @@ def plain(name: str) -> Graph:
 def resnet(name: str) -> Graph:
     """ResNet-18 or -34 (He et al. 2015, Table 1) with projections where widths grow (option B)."""
     net = Builder(name, (3, 224, 224))
-    x = _stem(net, net.input, Bottleneck())
-    for at, width, stride in _blocks(BLOCKS[name]):
+    x = imagenet_stem(net, net.input)
+    for at, width, stride in stages(BLOCKS[name], 64):
         x = _basic(net, x, at, width, stride)
     pooled_head(net, x, 1000)
     return net.graph()
@@ -80,8 +84,8 @@ def bottleneck_resnet(name: str) -> Graph:
 
 def bottlenecks(net: Builder, x: str, depths: tuple[int, ...], style: Bottleneck) -> str:
     """The stem and the stages of a bottleneck network, without its head."""
-    x = _stem(net, x, style)
-    for at, width, stride in _blocks(depths):
+    x = imagenet_stem(net, x, norm=style.norm, bias=style.bias)
+    for at, width, stride in stages(depths, 64):
         x = _bottleneck(net, x, at, width, stride, style)
     return x
 
@@ -89,35 +93,11 @@ def bottlenecks(net: Builder, x: str, depths: tuple[int, ...], style: Bottleneck
 def cifar_resnet(name: str) -> Graph:
     """A residual network for 32x32 images (He et al. 2015, section 4.2), option A shortcuts."""
     net = Builder(name, (3, 32, 32))
-    x = net.chain(
-        net.input,
-        ("conv1", Conv(16, 3, padding=1, bias=False)),
-        ("bn1", batch_norm()),
-        ("relu1", Relu()),
-    )
-    for at, width, stride in _blocks((CIFAR_BLOCKS[name],) * 3, 16):
+    x = cifar_stem(net, net.input)
+    for at, width, stride in stages((CIFAR_BLOCKS[name],) * 3, 16):
         x = _basic(net, x, at, width, stride, project=False)
     pooled_head(net, x, 10)
     return net.graph()
-
-
-def _blocks(depths: tuple[int, ...], width: int = 64) -> Iterator[tuple[str, int, int]]:
-    """Address, width and stride of each block; all stages but the first halve the image."""
-    for stage, depth in enumerate(depths, start=2):
-        for i in range(1, depth + 1):
-            yield f"conv{stage}_{i}", width * 2 ** (stage - 2), 2 if stage > 2 and i == 1 else 1
-
-
-def _stem(net: Builder, x: str, style: Bottleneck) -> str:
-    return net.chain(
-        x,
-        ("conv1", Conv(64, 7, stride=2, padding=3, bias=style.bias)),
-        ("bn1", style.norm),
-        ("relu1", Relu()),
-        # 112 -> 56 needs padding that the paper does not state; one pixel all round is what
-        # its readers' implementations agree on.
-        ("pool1", MaxPool(3, stride=2, padding=1)),
-    )
 
 
 def _conv_bn(

@@ -25,17 +25,14 @@ def verdict(report: CheckReport) -> dict[str, str]:
 
 def total(reports: Sequence[CheckReport]) -> str:
     """How many networks and printed numbers that was, whatever number of frameworks saw them."""
-    once = {report.name: report for report in reports}.values()
-    total = {
-        key: sum(report.counts[key] for report in once)
-        for key in ("agree", "unverified", "errata", "differ")
-    }
-    total["differ"] = sum(report.counts["differ"] for report in reports)
+    once = [report.counts for report in {report.name: report for report in reports}.values()]
+    agree, unverified, errata = (
+        count(sum(counts[key] for counts in once)) for key in ("agree", "unverified", "errata")
+    )
+    differ = count(sum(len(report.differs) for report in reports))
     return (
-        f"\n{count(len(once))} network{'s' * (len(once) != 1)}; "
-        f"{count(total['agree'])} printed numbers agree, "
-        f"{count(total['unverified'])} more agree but are unverified, {count(total['errata'])} are "
-        f"errata, {count(total['differ'])} differ."
+        f"\n{count(len(once))} network{'s' * (len(once) != 1)}; {agree} printed numbers agree, "
+        f"{unverified} more agree but are unverified, {errata} are errata, {differ} differ."
     )
 
 
