@@ -24,6 +24,7 @@ ALLOWED = {
     "infer": ("ops", "errors"),
     "graph": ("ops", "infer", "errors"),
     "observation": ("ops", "errors"),
+    "trace": ("graph", "infer", "ops"),
     "modes": ("graph", "ops"),
     "evidence": (),
     "parity": ("evidence", "graph", "errors", "units"),
@@ -36,6 +37,7 @@ ALLOWED = {
     "check": ("graph", "quantities", "ops", "observation", "reference", "errors"),
     "frameworks": (
         *("ops", "graph", "modes", "errors", "evidence", "units", "observation", "frameworks"),
+        "trace",
     ),
     "record": ("units", "errors", "check", "modes", "parity"),
     "messages": ("record", "check", "errors", "modes", "units"),
@@ -83,8 +85,10 @@ BASES = {
 OUTERMOST = ("__main__", "cli", "plugin")
 """May import anything, and nothing imports them, but for `__main__`, which is `cli`."""
 
-PYTORCH = tuple(f"frameworks.pytorch{part}" for part in ("", "_examine", "_layers"))
-KERAS = tuple(f"frameworks.keras{part}" for part in ("", "_examine", "_layers", "_network"))
+PYTORCH = tuple(f"frameworks.pytorch{part}" for part in ("", "_examine", "_layers", "_trace"))
+KERAS = tuple(
+    f"frameworks.keras{part}" for part in ("", "_examine", "_layers", "_network", "_trace")
+)
 
 ENTRANCES = {
     "torch": PYTORCH,

@@ -1,0 +1,138 @@
+"""What a model does to an image, layer by layer in the order of execution, whoever wrote it.
+
+A framework's file traces a model of anybody's into this form (`frameworks/*_trace.py`); `described`
+brings one of our own graphs into it. What is compared is computation: names only say where it is.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import prod
+from typing import TypeAlias
+
+from attrs import frozen
+
+from convbench import infer
+from convbench.graph import Graph
+from convbench.ops import Op, Shape
+
+
+@frozen
+class Other:
+    """A layer for which `ops` has no word, such as a GELU or a dilated convolution."""
+
+    name: str
+    """What the field calls it, in lower case: `gelu`, `layer norm`, `dilated convolution`."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What else tells it apart from others of that name, as `(setting, value)`."""
+    macs: int = 0
+    """Multiply-accumulates for one image, if it is a convolution or a product of matrices."""
+
+
+Layer: TypeAlias = Op | Other
+
+
+@frozen
+class Held:
+    """One array that a model owns, in PyTorch's layout."""
+
+    path: str
+    """Where the model keeps it, `layer1.0.conv1.weight`: two uses of one path share the array."""
+    name: str
+    """Its role: `weight`, `bias`, `running_mean`, `running_var`, or what the model calls it."""
+    shape: Shape
+    trainable: bool
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return prod(self.shape)
+
+
+@frozen
+class Step:
+    """One layer as it is executed."""
+
+    address: str
+    """Where it is in the model: the path of the module, the name of the layer."""
+    layer: Layer
+    inputs: tuple[int, ...]
+    """Positions of the steps whose values it reads, in order."""
+    output: Shape
+    """What leaves it, without the batch: `(C, H, W)` or `(features,)`."""
+    tensors: tuple[Held, ...] = ()
+    """The arrays it uses."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and dense layers for one image."""
+        if isinstance(self.layer, Other):
+            return self.layer.macs
+        weight = next((t.shape for t in self.tensors if t.name == "weight"), ())
+        return infer.macs(self.layer, weight, self.output)
+
+
+@frozen(slots=False)
+class Trace:
+    """A whole model as it is executed in training, on images of one size.
+
+    The totals are the framework's own, not sums over the steps: a ledger has to close on them.
+    """
+
+    name: str
+    framework: str
+    """`pytorch`, `keras`, or `convbench` for a description of ours."""
+    steps: tuple[Step, ...]
+    """The first is the Input; each reads only steps before it."""
+    outputs: tuple[int, ...]
+    """Positions of the steps that answer."""
+    parameters: int
+    """Trainable values."""
+    buffers: int
+    """Values that are kept but not trained, without counters and seeds."""
+    printed: int
+    """The count that the framework itself prints for the model: Keras adds the buffers to it."""
+    macs: int | None = None
+    """Multiply-accumulates as an independent counter of the framework has them, if there is one."""
+    unused: tuple[Held, ...] = ()
+    """Arrays that no step uses."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how it was traced, in sentences."""
+
+    @cached_property
+    def owned(self) -> tuple[tuple[Held, ...], ...]:
+        """For each step the arrays that no step before it uses, so that none counts twice."""
+        seen: set[str] = set()
+        found = []
+        for step in self.steps:
+            new = {t.path: t for t in step.tensors if t.path not in seen}
+            seen |= set(new)
+            found.append(tuple(new.values()))
+        return tuple(found)
+
+
+def described(graph: Graph) -> Trace:
+    """Our own description in the same form."""
+    position = {node.address: i for i, node in enumerate(graph)}
+    steps = tuple(
+        Step(
+            node.address,
+            node.op,
+            tuple(position[name] for name in node.inputs),
+            node.output,
+            tuple(
+                Held(f"{node.address}/{t.name}", t.name, t.shape, t.trainable) for t in node.tensors
+            ),
+        )
+        for node in graph
+    )
+    return Trace(
+        graph.name,
+        "convbench",
+        steps,
+        tuple(position[output] for output in graph.outputs),
+        graph.parameters,
+        graph.buffers,
+        graph.parameters,
+        graph.macs,
+    )
