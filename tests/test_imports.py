@@ -25,6 +25,10 @@ ALLOWED = {
     "graph": ("ops", "infer", "errors"),
     "observation": ("ops", "errors"),
     "trace": ("graph", "infer", "ops"),
+    "fidelity": (
+        *("architectures", "errors", "fidelity", "frameworks", "graph", "ops", "tables"),
+        *("trace", "units"),
+    ),
     "modes": ("graph", "ops"),
     "evidence": (),
     "parity": ("evidence", "graph", "errors", "units"),

@@ -143,6 +143,12 @@ FRAMEWORKS: dict[str, Known] = {
     ),
 }
 
+TRACERS = {
+    "pytorch": ("convbench.frameworks.pytorch_trace", "torch"),
+    "keras": ("convbench.frameworks.keras_trace", "keras"),
+}
+"""Where models of anybody's are traced, and the package whose models they are."""
+
 
 def known(name: str) -> Known:
     """Where `name` is: one of FRAMEWORKS, or a module of the user's own that has a dot in it.

@@ -1,0 +1,31 @@
+"""Whether a model, anybody's, is the paper's network, and where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convbench.architectures import architecture
+from convbench.fidelity.explanation import Explanation
+from convbench.fidelity.ledger import ledger
+from convbench.fidelity.loading import tracer_of
+from convbench.graph import Graph
+from convbench.ops import Shape
+from convbench.trace import described
+
+
+def explain(model: Any, as_: str | Graph, input: Shape | None = None) -> Explanation:  # noqa: A002
+    """How a PyTorch module or a Keras model differs from an architecture, to the last parameter.
+
+    `as_` is a name of the canon, or a graph, such as `architecture("vgg16", classes=10)` gives.
+    The model runs, without computing anything, on images `input` of shape `(C, H, W)`; by default
+    those that it fixes itself, or else the architecture's. Raises UnknownName for a name, and
+    Unsupported for what is no model or cannot be traced.
+    """
+    graph = architecture(as_) if isinstance(as_, str) else as_
+    tracer = tracer_of(model)
+    name = type(model).__name__
+    image = input or tracer.image_of(model) or graph.input
+    theirs = tracer.trace(model, name, image)
+    return Explanation(
+        name, graph.name, theirs.framework, ledger(described(graph), theirs), theirs.notes
+    )

@@ -1,0 +1,210 @@
+"""Puts differences together that have one cause, so that a reader sees the cause.
+
+Each rule takes differences off the list and puts one in their place, with the sum of their deltas.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, frozen
+
+from convbench.fidelity.differences import (
+    ARRAYS,
+    CONSTANTS,
+    EXTRA,
+    FOLLOWS,
+    MISSING,
+    Difference,
+    total,
+    word,
+)
+from convbench.fidelity.features import Value
+from convbench.fidelity.matching import Pair, Side
+from convbench.fidelity.order import ancestors, main_output
+
+
+@frozen
+class Models:
+    """Both models and what is paired."""
+
+    ours: Side
+    theirs: Side
+    pairs: Sequence[Pair]
+
+    def sides(self) -> tuple[tuple[Side, str, str], ...]:
+        """Each side, the field of a difference that has its positions, and what is only there."""
+        return (self.ours, "ours", MISSING), (self.theirs, "theirs", EXTRA)
+
+
+Rule = Callable[[list[Difference], Models], list[Difference]]
+
+
+def merged(parts: Sequence[Difference], kind: str, text: str) -> Difference:
+    """One difference in the place of several."""
+    return Difference(
+        kind,
+        text,
+        total(part.delta for part in parts),
+        tuple(dict.fromkeys(i for part in parts for i in part.ours)),
+        tuple(dict.fromkeys(j for part in parts for j in part.theirs)),
+        tuple(dict.fromkeys(name for part in parts for name in part.settings)),
+    )
+
+
+def auxiliary(found: list[Difference], models: Models) -> list[Difference]:
+    """Layers that lead to no answer of the other model: one difference for each head."""
+    for side, field, kind in models.sides():
+        trace = side.trace
+        upstream = ancestors(trace)
+        main = upstream[main_output(trace)]
+        heads = [d for d in found if d.kind == kind and not main >> getattr(d, field)[0] & 1]
+        for end in trace.outputs:
+            head = [d for d in heads if upstream[end] >> getattr(d, field)[0] & 1]
+            if head:
+                found = [d for d in found if d not in head]
+                what = "added" if kind == EXTRA else "missing"
+                found.append(merged(head, f"auxiliary head {what}", f"{len(head)} layers"))
+                heads = [d for d in heads if d not in head]
+    return found
+
+
+def norm_for_bias(found: list[Difference], models: Models) -> list[Difference]:
+    """A convolution that has batch normalization where the other has a bias."""
+    for bias, norm, reads, kind in (
+        ("bias missing", EXTRA, "theirs", "batch norm in place of bias"),
+        ("bias added", MISSING, "ours", "bias in place of batch norm"),
+    ):
+        side = models.theirs if reads == "theirs" else models.ours
+        for one in [d for d in found if d.kind == bias]:
+            at = getattr(one, reads)[0]
+            for other in found:
+                if other.kind != norm or other.text != "batch norm":
+                    continue
+                if side.trace.steps[getattr(other, reads)[0]].inputs == (at,):
+                    found = [d for d in found if d not in (one, other)]
+                    found.append(merged([one, other], kind, kind))
+                    break
+    return found
+
+
+def strides(found: list[Difference], models: Models) -> list[Difference]:
+    """A stride that is taken in another layer: what one loses, the next one gains."""
+    waiting: list[Difference] = []
+    for one in [d for d in found if "stride" in d.settings]:
+        a, b = _stride(models.ours, one.ours[0]), _stride(models.theirs, one.theirs[0])
+        if waiting and _stride(models.ours, waiting[-1].ours[0]) == b:
+            first = waiting.pop()
+            if _stride(models.theirs, first.theirs[0]) == a:
+                found = [d for d in found if d not in (first, one)]
+                found.append(merged([first, one], "stride position", _moved(first, one, models)))
+                continue
+            waiting.append(first)
+        waiting.append(one)
+    return found
+
+
+def _stride(side: Side, position: int) -> Value:
+    return side.seen[position].own.get("stride")
+
+
+def _moved(first: Difference, second: Difference, models: Models) -> str:
+    one, other = (_stride(models.theirs, d.theirs[0]) for d in (first, second))
+    return f"stride {word(one)} and then {word(other)} instead of the other way round"
+
+
+def follows(found: list[Difference], models: Models) -> list[Difference]:
+    """What only reads another shape belongs to the difference before it that shapes it."""
+    cause = _causes(found, models)
+    behind: dict[int, list[Difference]] = {}
+    for one in [d for d in found if d.kind == FOLLOWS]:
+        at = cause.get(one.theirs[0])
+        if at is not None:
+            behind.setdefault(id(at), []).append(one)
+    result = []
+    for one in found:
+        if id(one) in behind:
+            layers = behind[id(one)]
+            text = f"{one.text}; {len(layers)} layer{'s' * (len(layers) > 1)} behind it follow"
+            parts = total(d.delta for d in (one, *layers))
+            result.append(evolve(one, text=text + "s" * (len(layers) == 1), delta=parts))
+        elif not any(one in layers for layers in behind.values()):
+            result.append(one)
+    return result
+
+
+def _causes(found: Sequence[Difference], models: Models) -> dict[int, Difference]:
+    """For each step of theirs the difference that its shape comes from, if it has another one."""
+    ours, theirs = models.ours.trace.steps, models.theirs.trace.steps
+    shaping = [d for d in found if _shapes(d)]
+    at_ours = {i: d for d in shaping for i in d.ours}
+    at_theirs = {j: d for d in shaping for j in d.theirs}
+    partner = {j: i for i, j in models.pairs if j is not None}
+    cause: dict[int, Difference] = {}
+    for j, step in enumerate(theirs):
+        before = [cause[k] for k in step.inputs if k in cause]
+        own = [at_theirs[j]] if j in at_theirs else []
+        i = partner.get(j)
+        if i is not None:
+            if ours[i].output == step.output and not _reads_other(i, j, models):
+                continue
+            before += [at_ours[k] for k in ours[i].inputs if k in at_ours]
+        elif step.inputs and step.output == theirs[step.inputs[0]].output:
+            own = []
+        if own or before:
+            cause[j] = (own or before)[0]
+    return cause
+
+
+def _shapes(one: Difference) -> bool:
+    """Whether a difference may give what comes after it another shape."""
+    plain = one.settings and set(one.settings) <= {*ARRAYS, *CONSTANTS}
+    return one.kind != FOLLOWS and not plain
+
+
+def _reads_other(i: int, j: int, models: Models) -> bool:
+    return models.ours.seen[i].inherited != models.theirs.seen[j].inherited
+
+
+def runs(found: list[Difference], models: Models) -> list[Difference]:
+    """Layers one after the other that only one model has are one difference."""
+    for _, field, kind in models.sides():
+        single = {getattr(d, field)[0]: d for d in found if d.kind == kind}
+        run: list[Difference] = []
+        at = 0 if field == "ours" else 1
+        for pair in [*models.pairs, (0, 0)]:
+            position = pair[at]
+            if position in single and pair[1 - at] is None:
+                run.append(single[position])
+                continue
+            if len(run) > 1:
+                found = [d for d in found if d not in run]
+                found.append(merged(run, kind.replace("layer", "layers"), _listed(run)))
+            run = []
+    return found
+
+
+def _listed(run: Sequence[Difference]) -> str:
+    """What a run consists of, in the order of execution, or counted if it is long."""
+    if len(run) <= 4:
+        return ", ".join(d.text for d in run)
+    kinds = Counter(d.text for d in run)
+    return ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+
+
+RULES: tuple[Rule, ...] = (auxiliary, norm_for_bias, strides, follows, runs)
+
+
+def with_causes(found: list[Difference], models: Models) -> list[Difference]:
+    """The differences by cause, in the order of the models."""
+    for rule in RULES:
+        found = rule(found, models)
+    place = {("ours", i): n for n, (i, _) in enumerate(models.pairs)}
+    place |= {("theirs", j): n for n, (_, j) in enumerate(models.pairs)}
+
+    def order(one: Difference) -> int:
+        places = [place["ours", i] for i in one.ours] + [place["theirs", j] for j in one.theirs]
+        return min(places)
+
+    return sorted(found, key=order)

@@ -1,0 +1,198 @@
+"""A ledger in words: a table, JSON, and a paragraph that a person can paste into an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import asdict, frozen
+
+from convbench.fidelity.differences import Counts, total
+from convbench.fidelity.ledger import CONVENTIONS, Entry, Ledger
+from convbench.tables import table
+from convbench.units import count, signed
+
+SHOWN = 3
+"""How many addresses a line of the table names."""
+
+
+@frozen
+class Explanation:
+    """Whether a model is the paper's network, and if not, where it differs."""
+
+    model: str
+    architecture: str
+    framework: str
+    ledger: Ledger
+    notes: tuple[str, ...] = ()
+    """What else a reader should know, in sentences."""
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the paper's network."""
+        return self.ledger.same
+
+    @property
+    def closes(self) -> bool:
+        """Whether the differences account for those of the totals exactly."""
+        return self.ledger.closes
+
+    def besides(self, allowed: Sequence[str]) -> tuple[Entry, ...]:
+        """The differences in the network that are not of an allowed kind."""
+        return tuple(e for e in self.ledger.entries if e.kind not in (*CONVENTIONS, *allowed))
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, format_: str = "table") -> str:
+        """Paragraph, ledger and notes, for a terminal or as Markdown."""
+        parts = [self.paragraph]
+        if self.ledger.entries:
+            parts.append(table(self.rows(), format_, left=("where",)))
+        if self.notes:
+            parts.append("\n".join(f"- {note}" for note in self.notes))
+        return "\n\n".join(parts)
+
+    def rows(self) -> list[dict[str, str]]:
+        """The ledger line by line, equal differences of several layers as one, and its sum."""
+        lines = [_row(entries) for entries in grouped(self.ledger.entries)]
+        last = {"difference": "sum", "what": "", "layers": "", "where": ""}
+        return [*lines, last | _numbers(total(e.delta for e in self.ledger.entries))]
+
+    @property
+    def paragraph(self) -> str:
+        """The answer in one paragraph."""
+        model, ledger = self.model, self.ledger
+        if self.same:
+            first = f"{model} is {self.architecture} as its paper describes it"
+        else:
+            first = f"{model} is not {self.architecture} as its paper describes it"
+        sentences = [f"{first}: {_totals(ledger)}."]
+        said = [_said(entries) for entries in grouped(ledger.entries)]
+        if said:
+            sentences.append(f"{'; '.join(said[:LONGEST])}.")
+        if len(said) > LONGEST:
+            sentences.append(f"{len(said) - LONGEST} more differences are in the ledger.")
+        sentences.append(_closing(ledger))
+        return " ".join(
+            sentence[0].upper() + sentence[1:] if i else sentence
+            for i, sentence in enumerate(sentences)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, every difference by itself."""
+        ledger = self.ledger
+        return {
+            "model": self.model,
+            "architecture": self.architecture,
+            "framework": self.framework,
+            "same": self.same,
+            "closes": self.closes,
+            "paper": asdict(ledger.ours),
+            "found": asdict(ledger.theirs),
+            "difference": asdict(ledger.difference),
+            "gap": asdict(ledger.gap),
+            "entries": [
+                {
+                    "kind": entry.kind,
+                    "text": entry.text,
+                    "paper": list(entry.ours),
+                    "model": list(entry.theirs),
+                    **asdict(entry.delta),
+                }
+                for entry in ledger.entries
+            ],
+            "notes": list(self.notes),
+            "paragraph": self.paragraph,
+        }
+
+
+LONGEST = 6
+"""How many differences the paragraph tells."""
+
+
+def grouped(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Entries of one kind and one text together, in the order of the first of each."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.kind, entry.text), []).append(entry)
+    return list(groups.values())
+
+
+def _row(entries: Sequence[Entry]) -> dict[str, str]:
+    first = entries[0]
+    where = [_where(entry) for entry in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        where.append(f"and {len(entries) - SHOWN} more")
+    return {
+        "difference": first.kind,
+        "what": "" if first.text == first.kind else first.text,
+        "layers": count(len(entries)) if first.ours or first.theirs else "",
+        "where": ", ".join(where),
+        **_numbers(total(entry.delta for entry in entries)),
+    }
+
+
+def _where(entry: Entry) -> str:
+    """Its address in the model, and in the paper's network where that is another."""
+    theirs, ours = (_span(addresses) for addresses in (entry.theirs, entry.ours))
+    if not theirs or not ours or theirs == ours:
+        return theirs or ours
+    return f"{theirs} (the paper's {ours})"
+
+
+def _span(addresses: Sequence[str]) -> str:
+    if len(addresses) < 3:
+        return " and ".join(addresses)
+    return f"{addresses[0]} to {addresses[-1]}"
+
+
+def _numbers(delta: Counts) -> dict[str, str]:
+    return {
+        "parameters": signed(delta.parameters),
+        "buffers": signed(delta.buffers),
+        "MACs": signed(delta.macs),
+    }
+
+
+def _totals(ledger: Ledger) -> str:
+    said = []
+    for name, ours, theirs in (
+        ("parameters", ledger.ours.parameters, ledger.theirs.parameters),
+        ("buffers", ledger.ours.buffers, ledger.theirs.buffers),
+        ("multiply-accumulates", ledger.ours.macs, ledger.theirs.macs),
+    ):
+        if ours == theirs:
+            said.append(f"{count(theirs)} {name}, as the paper's")
+        else:
+            apart = f"{count(abs(theirs - ours))} {'more' if theirs > ours else 'fewer'}"
+            said.append(f"{count(theirs)} {name}, {apart} than the paper's {count(ours)}")
+    return "; ".join(said)
+
+
+def _said(entries: Sequence[Entry]) -> str:
+    first, delta = entries[0], total(entry.delta for entry in entries)
+    what = first.kind if first.text == first.kind else f"{first.kind} ({first.text})"
+    at = f" at {_where(first)}" if first.ours or first.theirs else ""
+    if len(entries) > 1:
+        at = f" in {count(len(entries))} places, the first{at}"
+    numbers = ", ".join(
+        f"{signed(n)} {name}"
+        for n, name in (
+            (delta.parameters, "parameters"),
+            (delta.buffers, "buffers"),
+            (delta.macs, "multiply-accumulates"),
+        )
+        if n
+    )
+    return f"{what}{at}" + (f": {numbers}" if numbers else "")
+
+
+def _closing(ledger: Ledger) -> str:
+    if ledger.closes:
+        return "The ledger closes." if ledger.difference or ledger.entries else "Nothing differs."
+    gap = ledger.gap
+    return (
+        f"The ledger does not close: {signed(gap.parameters)} parameters, {signed(gap.buffers)} "
+        f"buffers and {signed(gap.macs)} multiply-accumulates are unaccounted for."
+    )

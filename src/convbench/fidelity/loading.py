@@ -1,0 +1,131 @@
+"""Finds the model that a user names, and the framework that it is of."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from convbench.errors import Unsupported, nearest, one_line
+from convbench.frameworks import TRACERS
+from convbench.ops import Shape
+from convbench.trace import Trace
+
+
+class Tracer(Protocol):
+    """What the file of a framework that can trace has."""
+
+    def is_model(self, value: object) -> bool:
+        """Whether it is a model of this framework."""
+
+    def without_weights(self) -> AbstractContextManager[None]:
+        """Models that are made inside take no memory for their weights."""
+
+    def image_of(self, model: Any) -> Shape | None:
+        """`(C, H, W)` of the images that the model was made for, if it says so."""
+
+    def trace(self, model: Any, name: str, image: Shape) -> Trace:
+        """What the model does to such images; raises Unsupported if it cannot be traced."""
+
+
+def tracers() -> dict[str, Tracer]:
+    """The tracers of those frameworks that have been imported: no other can have made a model."""
+    return {
+        name: importlib.import_module(module)
+        for name, (module, package) in TRACERS.items()
+        if package in sys.modules
+    }
+
+
+def tracer_of(model: Any) -> Tracer:
+    """The tracer for a model; raises Unsupported for what is none."""
+    for tracer in tracers().values():
+        if tracer.is_model(model):
+            return tracer
+    raise Unsupported(
+        f"a {type(model).__name__}",
+        "it is neither a torch.nn.Module nor a keras.Model",
+        "give a model, or a function that returns one",
+    )
+
+
+def load_model(text: str) -> Any:
+    """The model that `MODULE:CALLABLE` makes, without weights; or the model of that name itself.
+
+    A `weights` or `pretrained` that it would otherwise download is switched off. Raises
+    Unsupported in one sentence for whatever keeps it from being made.
+    """
+    module_name, _, path = text.partition(":")
+    if not module_name or not path:
+        raise Unsupported(text, "it is not of the form MODULE:CALLABLE", "as in my_models:resnet50")
+    found = _attribute(text, _module(text, module_name), path)
+    if any(tracer.is_model(found) for tracer in tracers().values()):
+        return found
+    if not callable(found):
+        raise Unsupported(text, f"a {type(found).__name__} is no model", "name what returns one")
+    try:
+        with _without_weights():
+            model = found(**_offline(found))
+    except Exception as error:  # what other people's code raises may be anything at all
+        why = f"calling it fails with {type(error).__name__}: {one_line(str(error), 300)}"
+        remedy = "name a callable that needs no arguments; functools.partial makes one"
+        raise Unsupported(text, why, remedy) from error
+    tracer_of(model)
+    return model
+
+
+def _module(text: str, name: str) -> Any:
+    with _here():
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            why = f"importing {name} fails with {type(error).__name__}: {one_line(str(error), 300)}"
+            remedy = "name a module of the current folder or of the Python path"
+            raise Unsupported(text, why, remedy) from error
+
+
+@contextlib.contextmanager
+def _here() -> Iterator[None]:
+    """Modules of the current folder can be imported, as `python -m` has it."""
+    sys.path.insert(0, "")
+    try:
+        yield
+    finally:
+        sys.path.remove("")
+
+
+def _attribute(text: str, module: Any, path: str) -> Any:
+    found = module
+    for name in path.split("."):
+        if not hasattr(found, name):
+            near = nearest(name, dir(found))
+            remedy = f"did you mean {' or '.join(near)}?" if near else "see what the module has"
+            raise Unsupported(text, f"{module.__name__} has no {name}", remedy)
+        found = getattr(found, name)
+    return found
+
+
+def _offline(call: Any) -> dict[str, Any]:
+    """Arguments that keep a model from downloading weights, where it would by default."""
+    try:
+        parameters = inspect.signature(call).parameters
+    except (TypeError, ValueError):
+        return {}
+    off = {"weights": None, "pretrained": False}
+    return {
+        name: value
+        for name, value in off.items()
+        if name in parameters and parameters[name].default not in (value, inspect.Parameter.empty)
+    }
+
+
+@contextlib.contextmanager
+def _without_weights() -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for tracer in tracers().values():
+            stack.enter_context(tracer.without_weights())
+        yield
