@@ -1,7 +1,10 @@
 """Small networks that go through every op, and through every awkward corner of the compilers."""
 
+from functools import partial
+
 from attrs import evolve
 
+from convbench.architectures import architecture
 from convbench.architectures.digits import CODES
 from convbench.graph import Builder, Graph
 from convbench.ops import (
@@ -188,6 +191,10 @@ GRAPHS = {
         branches_and_pools,
         two_heads,
         frozen_base,
+    )
+} | {
+    "resnet20_cifar_keras_3x17x22_7_classes": partial(
+        architecture, "resnet20_cifar_keras", input=(3, 17, 22), classes=7
     )
 }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from functools import cached_property
 from math import prod
@@ -196,6 +198,23 @@ class Graph:
         return frozenset(scope for node in self.nodes for scope in scopes_of(node.address))
 
 
+_ASKED: ContextVar[Shape | None] = ContextVar("_ASKED", default=None)
+
+
+@contextmanager
+def images_of(shape: Shape | None) -> Iterator[None]:
+    """Within it a new Builder takes images of `shape` instead of those of the paper.
+
+    So a description names its paper's images alone, and all that follows from their size, such
+    as the padding of what keeps it, is computed anew. None leaves the paper's.
+    """
+    token = _ASKED.set(shape)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
 @define
 class Builder:
     """Makes a graph line by line; a mistake is reported at the line that made it.
@@ -210,6 +229,7 @@ class Builder:
 
     name: str
     image: Shape
+    """The images of the paper: within `images_of`, others."""
     _nodes: dict[str, Node] = field(factory=dict, init=False)
     _scopes: set[str] = field(factory=set, init=False)
     _scope: str = field(default="", init=False)
@@ -217,6 +237,7 @@ class Builder:
     input: str = field(default="input", init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.image = _ASKED.get() or self.image
         self("input", Input(self.image))
 
     def within(self, scope: str) -> Builder:

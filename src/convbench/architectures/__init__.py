@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from attrs import evolve
+
 from convbench.architectures.alexnet import alexnet, alexnet_bn, alexnet_owt, alexnet_single
 from convbench.architectures.densenet import densenet
 from convbench.architectures.efficientnet import efficientnet_b0
@@ -29,8 +31,10 @@ from convbench.architectures.transfer import inception_v3_200, resnet50_cifar100
 from convbench.architectures.vgg import vgg
 from convbench.architectures.xception import xception
 from convbench.architectures.zfnet import zfnet
-from convbench.errors import BadAddress, UnknownName
-from convbench.graph import Graph
+from convbench.classes import with_classes
+from convbench.errors import BadAddress, BadOption, ShapeMismatch, UnknownName, Unsupported
+from convbench.graph import Graph, images_of
+from convbench.ops import Shape
 
 ARCHITECTURES: dict[str, Callable[[str], Graph]] = {
     "lenet1": lenet1,
@@ -117,13 +121,40 @@ HEADLINE = (
 """The networks that `--bench-arch headline` means: one for each chapter of the story."""
 
 
-def architecture(name: str) -> Graph:
-    """The network called `name`.
+def architecture(
+    name: str,
+    *,
+    input: Shape | None = None,  # noqa: A002  (what a network is given is called so everywhere)
+    classes: int | None = None,
+) -> Graph:
+    """The network called `name` as its paper has it, or for other images or other classes.
 
-    Raises UnknownName with the nearest names, BadAddress for a name without a description.
+    `input` is the shape `(C, H, W)` of the images. Padding that depends on their size is computed
+    anew, and nothing else changes: windows of a fixed size, such as the 5x5 means of GoogLeNet's
+    auxiliary classifiers, stay as they are, so that a Flatten after them, or after VGG's last
+    pooling, hands more or fewer values to a dense layer, which then has other parameters.
+    `classes` is how many classes every answer tells apart, auxiliary ones too; the layer that
+    scores them changes. The name then says both, since it is no longer the paper's network.
+
+    Raises UnknownName with the nearest names, BadAddress for a name without a description,
+    BadOption for what is no shape or no number of classes, ShapeMismatch for images that do not
+    fit, Unsupported for an answer that has no number of classes.
+
+    >>> architecture("vgg16", input=(3, 150, 150), classes=10).name
+    'vgg16_3x150x150_10_classes'
     """
     if name not in ARCHITECTURES:
         raise UnknownName("architecture", name, tuple(ARCHITECTURES))
+    graph = _described(name) if input is None else _resized(name, input)
+    if classes is not None:
+        graph = with_classes(graph, classes)
+    asked = [name] if input is None else [name, "x".join(map(str, input))]
+    asked += [] if classes is None else [f"{classes}_classes"]
+    return evolve(graph, name="_".join(asked))
+
+
+def _described(name: str) -> Graph:
+    """What the function of this name describes, for the images that it is asked for."""
     try:
         return ARCHITECTURES[name](name)
     except KeyError as error:
@@ -131,6 +162,29 @@ def architecture(name: str) -> Graph:
             raise
         why = f"architectures/{family(name)}.py has no data under this name: add its line there"
         raise BadAddress(name, why) from None
+
+
+def _resized(name: str, images: Shape) -> Graph:
+    """The network for images of another shape."""
+    whole = isinstance(images, tuple) and all(type(n) is int and n > 0 for n in images)
+    if not whole or len(images) != 3:
+        wanted = "a shape (C, H, W) of positive whole numbers"
+        raise BadOption(f"{name}: input", wanted, str(images))
+    try:
+        with images_of(images):
+            graph = _described(name)
+    except ShapeMismatch as error:
+        own = f"choose images of another size than {images}, such as its own {_own_images(name)}"
+        raise evolve(error, hint=own) from None
+    if graph.input != images:
+        why = f"the function that describes it made one of {graph.input}"
+        raise Unsupported(f"{name} with images of {images}", why, "let it make its Builder anew")
+    return graph
+
+
+def _own_images(name: str) -> Shape:
+    with images_of(None):
+        return _described(name).input
 
 
 def family(name: str) -> str:
