@@ -15,7 +15,7 @@ import convbench
 SOURCE = Path(convbench.__file__).parent
 
 ALLOWED = {
-    "convbench": ("architectures", "errors", "graph"),
+    "convbench": ("architectures", "errors", "fidelity", "graph"),
     "units": (),
     "errors": (),
     "ops": ("errors",),

@@ -5,10 +5,32 @@
 60000
 """
 
+from typing import TYPE_CHECKING, Any
+
 from convbench.architectures import ARCHITECTURES, architecture
 from convbench.errors import ConvbenchError
 from convbench.graph import Builder, Graph
 
+if TYPE_CHECKING:
+    from convbench.fidelity import explain
+
 __version__ = "0.1.0"
 
-__all__ = ["ARCHITECTURES", "Builder", "ConvbenchError", "Graph", "__version__", "architecture"]
+__all__ = [
+    "ARCHITECTURES",
+    "Builder",
+    "ConvbenchError",
+    "Graph",
+    "__version__",
+    "architecture",
+    "explain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`explain` is imported when it is first used: its tables take a second."""
+    if name == "explain":
+        from convbench.fidelity import explain  # noqa: PLC0415
+
+        return explain
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -25,6 +25,7 @@ from convbench.commands import (
     HUNG_UP,
     INTERRUPTED,
     OK,
+    explain,
     installed,
     named,
     parity,
@@ -102,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     alike = formatted("parity", "whether two frameworks compute the same function", parity.run)
     parity.add_arguments(alike)
+    explained = formatted("explain", "whether a model is the paper's, and where not", explain.run)
+    explain.add_arguments(explained)
     errata = formatted("errata", "where the sources are wrong, and why", errata_)
     errata.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     others = formatted(

@@ -13,17 +13,24 @@ from convbench.ops import Shape
 from convbench.trace import described
 
 
-def explain(model: Any, as_: str | Graph, input: Shape | None = None) -> Explanation:  # noqa: A002
+def explain(
+    model: Any,
+    as_: str | Graph,
+    *,
+    input: Shape | None = None,  # noqa: A002  (what a network is given is called so everywhere)
+    name: str | None = None,
+) -> Explanation:
     """How a PyTorch module or a Keras model differs from an architecture, to the last parameter.
 
     `as_` is a name of the canon, or a graph, such as `architecture("vgg16", classes=10)` gives.
     The model runs, without computing anything, on images `input` of shape `(C, H, W)`; by default
-    those that it fixes itself, or else the architecture's. Raises UnknownName for a name, and
+    those that it fixes itself, or else the architecture's. `name` is what to call the model; the
+    name of its class says it otherwise. Raises UnknownName for a name, and
     Unsupported for what is no model or cannot be traced.
     """
     graph = architecture(as_) if isinstance(as_, str) else as_
     tracer = tracer_of(model)
-    name = type(model).__name__
+    name = name or type(model).__name__
     image = input or tracer.image_of(model) or graph.input
     theirs = tracer.trace(model, name, image)
     return Explanation(

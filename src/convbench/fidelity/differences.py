@@ -125,7 +125,7 @@ def _of_pair(whole: Difference, ours: Side, theirs: Side) -> Iterator[Difference
         text = ", ".join(_settings(name, a, b, len(names) > 1) for name in names)
         if names == ["padding"]:
             text = instead(_padding(ours, i), _padding(theirs, j))
-        kind = " and ".join(dict.fromkeys(NAMES.get(name, name) for name in names))
+        kind = " and ".join(dict.fromkeys(NAMES.get(name, name) for name in _causal(names)))
         yield evolve(whole, kind=kind, text=text, delta=rest, settings=tuple(names))
     elif rest:
         text = ", ".join(
@@ -134,6 +134,12 @@ def _of_pair(whole: Difference, ours: Side, theirs: Side) -> Iterator[Difference
             if value != b.inherited.get(name)
         )
         yield evolve(whole, kind=FOLLOWS, text=text, delta=rest)
+
+
+def _causal(names: Sequence[str]) -> list[str]:
+    """Padding that goes with another kernel or stride is not a difference by itself."""
+    others = [name for name in names if name != "padding"]
+    return others if {"kernel size", "stride"} & {*others} else [*names]
 
 
 def _settings(name: str, a: Features, b: Features, several: bool) -> str:

@@ -14,8 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from attrs import frozen
 
+from convbench.fidelity.assignment import assigned
 from convbench.fidelity.features import WEIGHTED, Features, Settings, family, features
-from convbench.fidelity.order import canonical, kernel_of, layout, main_output
+from convbench.fidelity.order import Layout, branches, canonical, kernel_of, layout, main_output
 from convbench.trace import Trace
 
 Pair: TypeAlias = tuple[int | None, int | None]
@@ -58,21 +59,45 @@ class Side:
 def match(ours: Side, theirs: Side) -> list[Pair]:
     """Every step of both once, in the order of execution, with its partner if it has one."""
     kinds = sorted({kernel_of(one) for side in (ours, theirs) for one in side.seen})
-    parts = zip(*(_parts(side, kinds) for side in (ours, theirs)), strict=True)
-    pairs = [
-        (None if i is None else a[i], None if j is None else b[j])
-        for a, b in parts
-        for i, j in _aligned([ours.seen[i] for i in a], [theirs.seen[j] for j in b])
-    ]
+    parts = [branches(side.trace, side.seen) for side in (ours, theirs)]
+    mine, yours = (
+        layout(found, side.seen, kinds) for found, side in zip(parts, (ours, theirs), strict=True)
+    )
+    pairs = _paired(ours, theirs, mine, yours)
+    better = assigned(pairs, (mine, yours), parts, (ours.seen, theirs.seen))
+    if better != yours:
+        again = _paired(ours, theirs, mine, better)
+        if _price(again, ours, theirs) < _price(pairs, ours, theirs):
+            pairs = again
     return _found_elsewhere(pairs, ours, theirs)
 
 
-def _parts(side: Side, kinds: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
+def _paired(ours: Side, theirs: Side, mine: Layout, yours: Layout) -> list[Pair]:
+    """The alignment of what leads to the networks' own answers, and that of the rest."""
+    sides = zip(_parts(ours, mine), _parts(theirs, yours), strict=True)
+    return [
+        (None if i is None else a[i], None if j is None else b[j])
+        for a, b in sides
+        for i, j in _aligned([ours.seen[i] for i in a], [theirs.seen[j] for j in b])
+    ]
+
+
+def _parts(side: Side, visits: Layout) -> tuple[list[int], list[int]]:
     """The way to the network's own answer, and what leads elsewhere (auxiliary classifiers)."""
-    trace = side.trace
-    order = canonical(trace, layout(trace, side.seen, kinds))
-    end = order.index(main_output(trace)) + 1
+    order = canonical(side.trace, visits)
+    end = order.index(main_output(side.trace)) + 1
     return order[:end], order[end:]
+
+
+def _price(pairs: Sequence[Pair], ours: Side, theirs: Side) -> float:
+    """What all pairs cost together."""
+    found = 0.0
+    for i, j in pairs:
+        if i is not None and j is not None:
+            found += cost(ours.seen[i], theirs.seen[j])
+        else:
+            found += _alone(ours.seen[i] if i is not None else theirs.seen[j or 0])
+    return found
 
 
 def cost(one: Features, other: Features) -> float:

@@ -33,37 +33,43 @@ def ancestors(trace: Trace) -> list[int]:
     return found
 
 
-def layout(trace: Trace, seen: Sequence[Features], kinds: Sequence[tuple[str, str]]) -> Layout:
-    """The branches of each join, the one with most layers first.
-
-    `kinds` are all kinds (with their kernels) of both models, so that both order alike.
-    """
+def branches(trace: Trace, seen: Sequence[Features]) -> dict[int, dict[int, int]]:
+    """For each join and each step that it reads the steps of that branch alone, as bits."""
     upstream = ancestors(trace)
-    masks = dict.fromkeys(kinds, 0)
-    for i, one in enumerate(seen):
-        masks[kernel_of(one)] |= 1 << i
-    found: dict[int, Sequence[int]] = {}
+    found: dict[int, dict[int, int]] = {}
     for i, step in enumerate(trace.steps):
         if len(step.inputs) > 1 and seen[i].kind in JOINS:
             common = upstream[step.inputs[0]]
             for j in step.inputs:
                 common &= upstream[j]
-            found[i] = sorted(
-                dict.fromkeys(step.inputs),
-                key=lambda j: tuple(
-                    -(upstream[j] & ~common & masks[kind]).bit_count() for kind in kinds
-                ),
-            )
+            found[i] = {j: upstream[j] & ~common for j in step.inputs}
     return found
 
 
-def kernel_of(one: Features) -> tuple[str, str]:
-    """What tells branches apart: the kind of a step and its kernel; layers with weights first."""
-    rank = "0" if one.kind in WEIGHTED else "1"
-    return f"{rank} {one.kind}", str(one.own.get("kernel size", ""))
+def layout(
+    found: Mapping[int, Mapping[int, int]], seen: Sequence[Features], kinds: Sequence[str]
+) -> Layout:
+    """The branches of each join, the one with most layers first.
+
+    `kinds` are all kinds (with their kernels) of both models, so that both order alike.
+    """
+    masks = dict.fromkeys(("weighted", *kinds), 0)
+    for i, one in enumerate(seen):
+        masks[kernel_of(one)] |= 1 << i
+        masks["weighted"] |= (one.kind in WEIGHTED) << i
+
+    def size(branch: tuple[int, int]) -> tuple[int, ...]:
+        return tuple(-(branch[1] & mask).bit_count() for mask in masks.values())
+
+    return {i: [j for j, _ in sorted(parts.items(), key=size)] for i, parts in found.items()}
 
 
-def canonical(trace: Trace, branches: Layout) -> list[int]:
+def kernel_of(one: Features) -> str:
+    """What tells branches apart: the kind of a step and its kernel."""
+    return f"{one.kind} {one.own.get('kernel size', '')}"
+
+
+def canonical(trace: Trace, visits: Layout) -> list[int]:
     """Positions in the order of a walk from the main answer back, then what only others need."""
     done: dict[int, None] = {}
     main = main_output(trace)
@@ -78,6 +84,6 @@ def canonical(trace: Trace, branches: Layout) -> list[int]:
                 done[i] = None
                 continue
             stack.append((i, True))
-            visited = branches.get(i, trace.steps[i].inputs)
+            visited = visits.get(i, trace.steps[i].inputs)
             stack += [(j, False) for j in reversed(visited) if j not in done]
     return list(done)

@@ -11,23 +11,18 @@ ORDER = "order of operations"
 
 
 def rewired(pairs: Sequence[Pair], ours: Side, theirs: Side) -> list[Difference]:
-    """One difference for each run of steps that are connected in another order."""
+    """One difference for each group of connected steps that are connected in another order."""
     forward = {i: j for i, j in pairs if i is not None and j is not None}
     here = {j: j for j in forward.values()}
-    runs: list[list[tuple[int, int]]] = []
-    following = False
-    for i, j in pairs:
-        if i is None or j is None:
-            continue
+    groups: list[dict[int, int]] = []
+    for i, j in forward.items():
         one, other = _sources(ours, i, forward), _sources(theirs, j, here)
         if one is None or other is None or one == other:
-            following = False
             continue
-        if not following:
-            runs.append([])
-        runs[-1].append((i, j))
-        following = True
-    return [_difference(run, ours, theirs) for run in runs]
+        near = [group for group in groups if {*one, *other} & {*group.values()}]
+        joined = {a: b for group in near for a, b in group.items()} | {i: j}
+        groups = [group for group in groups if group not in near] + [joined]
+    return [_difference(group, ours, theirs) for group in groups]
 
 
 def _sources(side: Side, position: int, partner: Mapping[int, int]) -> list[int] | None:
@@ -47,12 +42,13 @@ def _sources(side: Side, position: int, partner: Mapping[int, int]) -> list[int]
     return sorted(found)
 
 
-def _difference(run: Sequence[tuple[int, int]], ours: Side, theirs: Side) -> Difference:
+def _difference(group: Mapping[int, int], ours: Side, theirs: Side) -> Difference:
     """What is executed in which order, in both models."""
-    positions = [i for i, _ in run], sorted(j for _, j in run)
-    said = [
-        ", ".join(side.seen[k].kind for k in at)
-        for side, at in zip((ours, theirs), positions, strict=True)
-    ]
-    text = f"{said[1]} instead of {said[0]}" if said[0] != said[1] else f"{said[0]} read others"
-    return Difference(ORDER, text, Counts(), tuple(positions[0]), tuple(positions[1]))
+    mine, yours = sorted(group), sorted(group.values())
+    said = [[side.seen[k].kind for k in at] for side, at in ((ours, mine), (theirs, yours))]
+    text = f"{', '.join(said[0])} read others"
+    if said[0] != said[1]:
+        while said[0][-1] == said[1][-1]:  # what comes after them only reads the last of them
+            said = [kinds[:-1] for kinds in said]
+        text = f"{', '.join(said[1])} instead of {', '.join(said[0])}"
+    return Difference(ORDER, text, Counts(), tuple(mine), tuple(yours))

@@ -1,0 +1,57 @@
+"""`convbench explain`: whether somebody's model is the paper's network, and where it is not."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from convbench.architectures import architecture
+from convbench.commands import DIFFERS, OK, print_json
+from convbench.errors import BadOption
+from convbench.fidelity import explain
+from convbench.fidelity.loading import load_model
+from convbench.ops import Shape
+
+
+def add_arguments(parser: Any) -> None:
+    """The arguments of the command."""
+    parser.add_argument(
+        "model",
+        metavar="MODULE:CALLABLE",
+        help="what returns the model when called without arguments, or is one",
+    )
+    parser.add_argument("--as", dest="as_", metavar="NAME", required=True, help="an architecture")
+    parser.add_argument(
+        "--input", metavar="C,H,W", help="images of both (default: the model's, the paper's)"
+    )
+    parser.add_argument("--classes", metavar="N", help="classes that the paper's is given")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints paragraph and ledger; 1 if the model is another network."""
+    image = None if options.input is None else _shape(options.input)
+    classes = None if options.classes is None else _number("--classes", options.classes)
+    graph = architecture(options.as_, input=image, classes=classes)
+    model = load_model(options.model)
+    found = explain(model, graph, input=image, name=options.model)
+    if options.format == "json":
+        print_json(found.as_json())
+    else:
+        print(found.text(options.format))
+    return OK if found.same else DIFFERS
+
+
+def _shape(text: str) -> Shape:
+    sizes = tuple(_number("--input", part, TRIPLE) for part in text.split(","))
+    if len(sizes) != 3:
+        raise BadOption("--input", TRIPLE, text)
+    return sizes
+
+
+TRIPLE = "three numbers C,H,W of 1 or more, as in 3,224,224"
+
+
+def _number(option: str, text: str, wanted: str = "a whole number of 1 or more") -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise BadOption(option, wanted, text)
+    return int(text)
