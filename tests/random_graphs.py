@@ -246,3 +246,19 @@ CHANGES = (
     Change("order of operations", _swapped),
     Change("rate", _op(Dropout, lambda *_: Dropout(0.2)), seen_by_parity=False),
 )
+
+
+def shuffled(graph: Graph, seed: int) -> Graph:
+    """The same network, written down in another order of branches."""
+    draw = Random(seed)
+    *waiting, answer = lines_of(graph)
+    known, lines = {graph.nodes[0].address}, []
+    while waiting:
+        ready = [line for line in waiting if known.issuperset(line[2])]
+        at, op, inputs = line = draw.choice(ready)
+        waiting.remove(line)
+        known.add(at)
+        if isinstance(op, Add | Concat):
+            inputs = tuple(draw.sample(inputs, len(inputs)))
+        lines.append((at, op, inputs))
+    return rebuilt(graph, [*lines, answer], dict(graph.auxiliary))
