@@ -92,7 +92,11 @@ OUTERMOST = ("__main__", "cli", "plugin")
 
 PYTORCH = tuple(f"frameworks.pytorch{part}" for part in ("", "_examine", "_layers", "_trace"))
 KERAS = tuple(
-    f"frameworks.keras{part}" for part in ("", "_examine", "_layers", "_network", "_trace")
+    f"frameworks.keras{part}"
+    for part in (
+        *("", "_examine", "_layers", "_network"),
+        *("_trace", "_trace_layers", "_trace_parts"),
+    )
 )
 
 ENTRANCES = {

@@ -80,7 +80,7 @@ class _Subsample(layers.Layer):  # type: ignore[misc]
 
     def __init__(self, op: Subsample, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = self.strides = op.kernel
+        self.op, self.kernel_size, self.strides = op, op.kernel, op.kernel
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight((shape[-1],), "zeros", name="kernel")
@@ -96,10 +96,10 @@ class _Rbf(layers.Layer):  # type: ignore[misc]
 
     def __init__(self, op: Rbf, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.codes = len(op.codes)
+        self.op = op
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        size = (self.codes, shape[-1])
+        size = (len(self.op.codes), shape[-1])
         self.kernel = self.add_weight(size, "zeros", name="kernel", trainable=False)
 
     def call(self, x: Any) -> Any:
@@ -109,21 +109,21 @@ class _Rbf(layers.Layer):  # type: ignore[misc]
 class _ScaledTanh(layers.Layer):  # type: ignore[misc]
     def __init__(self, op: ScaledTanh, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.amplitude, self.slope = op.amplitude, op.slope
+        self.op = op
 
     def call(self, x: Any) -> Any:
-        return self.amplitude * tf.tanh(self.slope * x)
+        return self.op.amplitude * tf.tanh(self.op.slope * x)
 
 
 class _Scale(layers.Layer):  # type: ignore[misc]
     """Values times one number; Keras's own Rescaling rounds the number to 32 bits."""
 
-    def __init__(self, factor: float, **kwargs: Any) -> None:
+    def __init__(self, op: Scale, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.factor = factor
+        self.op = op
 
     def call(self, x: Any) -> Any:
-        return x * self.factor
+        return x * self.op.factor
 
 
 class _Lrn(layers.Layer):  # type: ignore[misc]
@@ -223,8 +223,8 @@ def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
             return layers.Multiply(name=name)
         case Concat():
             return layers.Concatenate(name=name)
-        case Scale(factor=scale_factor):
-            return _Scale(scale_factor, name=name)
+        case Scale() as op:
+            return _Scale(op, name=name)
         case Upsample(factor=factor):
             return layers.UpSampling2D(factor, name=name)
         case Pad(padding=padding):
