@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from convbench.fidelity.differences import (
     ARRAYS,
@@ -17,40 +17,14 @@ from convbench.fidelity.differences import (
     FOLLOWS,
     MISSING,
     Difference,
+    Models,
+    merged,
     total,
-    word,
 )
-from convbench.fidelity.features import Value
-from convbench.fidelity.matching import Pair, Side
 from convbench.fidelity.order import ancestors, main_output
-
-
-@frozen
-class Models:
-    """Both models and what is paired."""
-
-    ours: Side
-    theirs: Side
-    pairs: Sequence[Pair]
-
-    def sides(self) -> tuple[tuple[Side, str, str], ...]:
-        """Each side, the field of a difference that has its positions, and what is only there."""
-        return (self.ours, "ours", MISSING), (self.theirs, "theirs", EXTRA)
-
+from convbench.fidelity.strides import moved_strides
 
 Rule = Callable[[list[Difference], Models], list[Difference]]
-
-
-def merged(parts: Sequence[Difference], kind: str, text: str) -> Difference:
-    """One difference in the place of several."""
-    return Difference(
-        kind,
-        text,
-        total(part.delta for part in parts),
-        tuple(dict.fromkeys(i for part in parts for i in part.ours)),
-        tuple(dict.fromkeys(j for part in parts for j in part.theirs)),
-        tuple(dict.fromkeys(name for part in parts for name in part.settings)),
-    )
 
 
 def auxiliary(found: list[Difference], models: Models) -> list[Difference]:
@@ -87,31 +61,6 @@ def norm_for_bias(found: list[Difference], models: Models) -> list[Difference]:
                     found.append(merged([one, other], kind, kind))
                     break
     return found
-
-
-def strides(found: list[Difference], models: Models) -> list[Difference]:
-    """A stride that is taken in another layer: what one loses, the next one gains."""
-    waiting: list[Difference] = []
-    for one in [d for d in found if "stride" in d.settings]:
-        a, b = _stride(models.ours, one.ours[0]), _stride(models.theirs, one.theirs[0])
-        if waiting and _stride(models.ours, waiting[-1].ours[0]) == b:
-            first = waiting.pop()
-            if _stride(models.theirs, first.theirs[0]) == a:
-                found = [d for d in found if d not in (first, one)]
-                found.append(merged([first, one], "stride position", _moved(first, one, models)))
-                continue
-            waiting.append(first)
-        waiting.append(one)
-    return found
-
-
-def _stride(side: Side, position: int) -> Value:
-    return side.seen[position].own.get("stride")
-
-
-def _moved(first: Difference, second: Difference, models: Models) -> str:
-    one, other = (_stride(models.theirs, d.theirs[0]) for d in (first, second))
-    return f"stride {word(one)} and then {word(other)} instead of the other way round"
 
 
 def follows(found: list[Difference], models: Models) -> list[Difference]:
@@ -193,7 +142,7 @@ def _listed(run: Sequence[Difference]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in kinds.items())
 
 
-RULES: tuple[Rule, ...] = (auxiliary, norm_for_bias, strides, follows, runs)
+RULES: tuple[Rule, ...] = (auxiliary, norm_for_bias, moved_strides, follows, runs)
 
 
 def with_causes(found: list[Difference], models: Models) -> list[Difference]:

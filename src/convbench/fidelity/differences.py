@@ -63,6 +63,31 @@ class Difference:
     """Which settings differ, where the steps are paired."""
 
 
+@frozen
+class Models:
+    """Both models and what is paired."""
+
+    ours: Side
+    theirs: Side
+    pairs: Sequence[Pair]
+
+    def sides(self) -> tuple[tuple[Side, str, str], ...]:
+        """Each side, the field of a difference that has its positions, and what is only there."""
+        return (self.ours, "ours", MISSING), (self.theirs, "theirs", EXTRA)
+
+
+def merged(parts: Sequence[Difference], kind: str, text: str) -> Difference:
+    """One difference in the place of several."""
+    return Difference(
+        kind,
+        text,
+        total(part.delta for part in parts),
+        tuple(dict.fromkeys(i for part in parts for i in part.ours)),
+        tuple(dict.fromkeys(j for part in parts for j in part.theirs)),
+        tuple(dict.fromkeys(name for part in parts for name in part.settings)),
+    )
+
+
 MISSING, EXTRA, FOLLOWS = "layer missing", "layer extra", "follows"
 
 ARRAYS = ("bias", "scale", "running statistics")
@@ -184,8 +209,9 @@ def _presence(kind: str, name: str, there: bool) -> tuple[str, str]:
     if name == "bias" and kind != "batch norm":
         text = "bias added" if there else "bias missing"
         return text, text
-    text = f"{'with' if there else 'without'} {'shift' if name == 'bias' else name}"
-    return f"{kind} {text}", text
+    part = "shift" if name == "bias" else name
+    text = f"{kind} {'with' if there else 'without'} {part}"
+    return text, text
 
 
 def _replaced(a: Features, b: Features) -> str:

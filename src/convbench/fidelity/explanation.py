@@ -12,9 +12,6 @@ from convbench.fidelity.ledger import CONVENTIONS, Entry, Ledger
 from convbench.tables import table
 from convbench.units import count, signed
 
-SHOWN = 3
-"""How many addresses a line of the table names."""
-
 
 @frozen
 class Explanation:
@@ -48,7 +45,7 @@ class Explanation:
         """Paragraph, ledger and notes, for a terminal or as Markdown."""
         parts = [self.paragraph]
         if self.ledger.entries:
-            parts.append(table(self.rows(), format_, left=("where",)))
+            parts.append(table(self.rows(), format_, left=("in the model", "in the paper's")))
         if self.notes:
             parts.append("\n".join(f"- {note}" for note in self.notes))
         return "\n\n".join(parts)
@@ -56,7 +53,7 @@ class Explanation:
     def rows(self) -> list[dict[str, str]]:
         """The ledger line by line, equal differences of several layers as one, and its sum."""
         lines = [_row(entries) for entries in grouped(self.ledger.entries)]
-        last = {"difference": "sum", "what": "", "layers": "", "where": ""}
+        last = {"difference": "sum", "what": "", "in the model": "", "in the paper's": ""}
         return [*lines, last | _numbers(total(e.delta for e in self.ledger.entries))]
 
     @property
@@ -121,24 +118,15 @@ def grouped(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 def _row(entries: Sequence[Entry]) -> dict[str, str]:
     first = entries[0]
-    where = [_where(entry) for entry in entries[:SHOWN]]
-    if len(entries) > SHOWN:
-        where.append(f"and {len(entries) - SHOWN} more")
+    more = f" and {count(len(entries) - 1)} more" if len(entries) > 1 else ""
+    theirs, ours = _span(first.theirs), _span(first.ours)
     return {
         "difference": first.kind,
         "what": "" if first.text == first.kind else first.text,
-        "layers": count(len(entries)) if first.ours or first.theirs else "",
-        "where": ", ".join(where),
+        "in the model": theirs and theirs + more,
+        "in the paper's": ours and ours + more,
         **_numbers(total(entry.delta for entry in entries)),
     }
-
-
-def _where(entry: Entry) -> str:
-    """Its address in the model, and in the paper's network where that is another."""
-    theirs, ours = (_span(addresses) for addresses in (entry.theirs, entry.ours))
-    if not theirs or not ours or theirs == ours:
-        return theirs or ours
-    return f"{theirs} (the paper's {ours})"
 
 
 def _span(addresses: Sequence[str]) -> str:
@@ -173,7 +161,8 @@ def _totals(ledger: Ledger) -> str:
 def _said(entries: Sequence[Entry]) -> str:
     first, delta = entries[0], total(entry.delta for entry in entries)
     what = first.kind if first.text == first.kind else f"{first.kind} ({first.text})"
-    at = f" at {_where(first)}" if first.ours or first.theirs else ""
+    at = _span(first.theirs) or _span(first.ours)
+    at = f" at {at}" if at else ""
     if len(entries) > 1:
         at = f" in {count(len(entries))} places, the first{at}"
     numbers = ", ".join(

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from convbench.fidelity.causes import Models, with_causes
-from convbench.fidelity.differences import Counts, Difference, differences, held, total
+from convbench.fidelity.causes import with_causes
+from convbench.fidelity.differences import Counts, Difference, Models, differences, held, total
+from convbench.fidelity.features import LEARNED
 from convbench.fidelity.matching import Side, match
 from convbench.fidelity.normal_form import normal
 from convbench.fidelity.runs import settled
 from convbench.fidelity.wiring import rewired
 from convbench.trace import Held, Trace
 
-STATISTICS = ("running_mean", "running_var")
 COUNTED = "statistics counted as parameters"
 COUNTED_TOO = "frozen values counted as parameters"
 UNUSED = "never used"
@@ -121,6 +121,6 @@ def _counted(theirs: Trace) -> list[Entry]:
         t.path: t for t in theirs.unused
     }
     kept = [t for t in arrays.values() if not t.trainable]
-    only = all(t.name in STATISTICS for t in kept)
+    only = not any(t.name in LEARNED for t in kept)
     text = f"{theirs.framework} prints {theirs.printed:,} parameters"
     return [Entry(COUNTED if only else COUNTED_TOO, text, (), (), Counts(extra))]

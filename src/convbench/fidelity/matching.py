@@ -211,9 +211,9 @@ def _found_elsewhere(pairs: list[Pair], ours: Side, theirs: Side) -> list[Pair]:
 
 
 def _neighbours(trace: Trace) -> list[set[int]]:
-    """For each step those that it reads and those that read it."""
+    """For each step those that it reads and those that read it, and their neighbours."""
     near: list[set[int]] = [set(step.inputs) for step in trace.steps]
     for i, step in enumerate(trace.steps):
         for j in step.inputs:
             near[j].add(i)
-    return near
+    return [found.union(*(near[j] for j in found)) for found in near]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from convbench.fidelity.differences import Counts, Difference
@@ -46,9 +47,22 @@ def _difference(group: Mapping[int, int], ours: Side, theirs: Side) -> Differenc
     """What is executed in which order, in both models."""
     mine, yours = sorted(group), sorted(group.values())
     said = [[side.seen[k].kind for k in at] for side, at in ((ours, mine), (theirs, yours))]
-    text = f"{', '.join(said[0])} read others"
-    if said[0] != said[1]:
+    if said[0] == said[1]:
+        text = ", ".join(_reads(i, group[i], ours, theirs) for i in mine)
+    else:
         while said[0][-1] == said[1][-1]:  # what comes after them only reads the last of them
             said = [kinds[:-1] for kinds in said]
         text = f"{', '.join(said[1])} instead of {', '.join(said[0])}"
     return Difference(ORDER, text, Counts(), tuple(mine), tuple(yours))
+
+
+def _reads(i: int, j: int, ours: Side, theirs: Side) -> str:
+    """What a step reads instead of what its partner reads."""
+    a, b = (
+        Counter(side.seen[k].kind for k in side.trace.steps[at].inputs)
+        for side, at in ((ours, i), (theirs, j))
+    )
+    others, own = (", ".join((one - other).elements()) for one, other in ((b, a), (a, b)))
+    if not others or not own:
+        return f"{ours.seen[i].kind} reads another layer"
+    return f"{ours.seen[i].kind} reads {others} instead of {own}"
