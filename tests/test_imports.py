@@ -90,7 +90,13 @@ BASES = {
 OUTERMOST = ("__main__", "cli", "plugin")
 """May import anything, and nothing imports them, but for `__main__`, which is `cli`."""
 
-PYTORCH = tuple(f"frameworks.pytorch{part}" for part in ("", "_examine", "_layers", "_trace"))
+PYTORCH = tuple(
+    f"frameworks.pytorch{part}"
+    for part in (
+        *("", "_examine", "_layers", "_trace", "_trace_arithmetic", "_trace_calls"),
+        *("_trace_layers", "_trace_recorder", "_trace_shapes"),
+    )
+)
 KERAS = tuple(
     f"frameworks.keras{part}"
     for part in (

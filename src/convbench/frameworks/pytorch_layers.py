@@ -23,6 +23,7 @@ from convbench.ops import (
     Lrn,
     MaxPool,
     Multiply,
+    Op,
     Pad,
     PadChannels,
     Padding,
@@ -66,13 +67,21 @@ class _PaddedMaxPool2d(nn.MaxPool2d):
         return padded
 
 
-class TableConv2d(nn.Module):
+class Composed(nn.Module):
+    """A layer that takes several of PyTorch's functions to do what one op says."""
+
+    def __init__(self, op: Op) -> None:
+        super().__init__()
+        self.op = op
+
+
+class TableConv2d(Composed):
     """LeNet-5's C3: only the connections of the table have weights."""
 
     index: Tensor
 
     def __init__(self, op: TableConv, channels: int) -> None:
-        super().__init__()
+        super().__init__(op)
         self.kernel_size, self.stride = op.kernel, (1, 1)
         self.shape = (len(op.table) * channels, *op.kernel)
         self.flat = [out * channels + c for out, maps in enumerate(op.table) for c in maps]
@@ -90,11 +99,11 @@ class TableConv2d(nn.Module):
         return F.conv2d(x, kernel, self.bias)
 
 
-class _Subsample(nn.Module):
+class _Subsample(Composed):
     """LeNet-5's S2 and S4: the sum of a window times a coefficient plus a bias, per map."""
 
     def __init__(self, op: Subsample, channels: int) -> None:
-        super().__init__()
+        super().__init__(op)
         self.kernel_size = self.stride = op.kernel
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
@@ -104,13 +113,13 @@ class _Subsample(nn.Module):
         return sums * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-class _Rbf(nn.Module):
+class _Rbf(Composed):
     """Squared distances to fixed codes."""
 
     weight: Tensor
 
     def __init__(self, op: Rbf) -> None:
-        super().__init__()
+        super().__init__(op)
         self.register_buffer("weight", torch.empty(len(op.codes), len(op.codes[0])))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,11 +135,11 @@ class _ScaledTanh(nn.Module):
         return self.amplitude * torch.tanh(self.slope * x)
 
 
-class _AvgPoolOfImage(nn.Module):
+class _AvgPoolOfImage(Composed):
     """Mean over windows that hang over the edge, of the image's own values alone."""
 
     def __init__(self, op: AvgPool) -> None:
-        super().__init__()
+        super().__init__(op)
         top, bottom, left, right = op.padding
         self.sides = (left, right, top, bottom)
         self.kernel_size, self.stride = op.kernel, op.stride
@@ -173,7 +182,7 @@ class _Pad(nn.Module):
         return F.pad(x, self.sides)
 
 
-class _Add(nn.Module):
+class _Add(Composed):
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
         return sum(others, start=first)
 
@@ -230,8 +239,8 @@ def module_for(node: Node, graph: Graph) -> nn.Module:
             return nn.Dropout(rate)
         case Flatten():
             return nn.Flatten()
-        case Add():
-            return _Add()
+        case Add() as op:
+            return _Add(op)
         case Multiply():
             return _Multiply()
         case Concat():

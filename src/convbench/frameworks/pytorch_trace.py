@@ -1,0 +1,208 @@
+"""Any PyTorch model as a trace: run once on two images that have shapes and no values.
+
+The run is of a copy whose tensors are fake: nothing is computed, no weight takes memory, and the
+model itself is not touched.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+)
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from convbench.errors import Unsupported, one_line
+from convbench.frameworks.pytorch_layers import TableConv2d
+from convbench.frameworks.pytorch_trace_arithmetic import ARITHMETIC
+from convbench.frameworks.pytorch_trace_calls import BATCH, leaves
+from convbench.frameworks.pytorch_trace_layers import LAYERS
+from convbench.frameworks.pytorch_trace_recorder import Arrays, Listener, Recorder, Value
+from convbench.frameworks.pytorch_trace_shapes import SHAPES
+from convbench.ops import Input, Shape
+from convbench.trace import Held, Step, Trace
+
+_Memo: TypeAlias = dict[int, Any]
+
+
+def is_model(value: object) -> bool:
+    """Whether it is a model of PyTorch."""
+    return isinstance(value, nn.Module)
+
+
+def without_weights() -> AbstractContextManager[None]:
+    """Models made inside have shapes alone."""
+    device: AbstractContextManager[Any] = torch.device("meta")
+    return device
+
+
+def image_of(model: nn.Module) -> Shape | None:  # noqa: ARG001  (Keras's models know)
+    """PyTorch's models do not say what images they take."""
+    return None
+
+
+def trace(model: nn.Module, name: str, image: Shape) -> Trace:
+    """What a model does to one image in training; raises Unsupported where it cannot be followed.
+
+    The model stays as it is.
+    """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile was given
+    _require_traceable(model, name)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with fake, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a model warns of in training concerns nobody here
+        twin, known = _twin(model, name)
+        flops = FlopCounterMode(display=False)
+        recorder = Recorder({**LAYERS, **SHAPES, **ARITHMETIC}, flops)
+        for tensor, held in known:
+            recorder.know(tensor, Arrays((held,), whole=True))
+        answers = _run(twin, recorder, name, image)
+    steps, outputs = recorder.finished(answers)
+    counted = not any(isinstance(module, TableConv2d) for module in model.modules())
+    return _trace(model, name, steps, outputs, flops.get_total_flops() if counted else None)
+
+
+def _trace(
+    model: nn.Module,
+    name: str,
+    steps: tuple[Step, ...],
+    outputs: tuple[int, ...],
+    flops: int | None,
+) -> Trace:
+    """The trace with the totals as the model itself has them."""
+    held = [held for _, held in _arrays(model)]
+    used = {tensor.path for step in steps for tensor in step.tensors}
+    uncounted = "PyTorch's counter takes a convolution by a table for a whole one: no total of it."
+    return Trace(
+        name,
+        "pytorch",
+        steps,
+        outputs,
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+        sum(h.size for h in held if not h.trainable),
+        sum(p.numel() for p in model.parameters()),
+        None if flops is None else flops // 2 // BATCH,
+        tuple(h for h in held if h.path not in used),
+        () if flops is not None else (uncounted,),
+    )
+
+
+def _arrays(model: nn.Module) -> Iterator[tuple[Tensor, Held]]:
+    """Every parameter and buffer, but for counters and indices."""
+    for path, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_floating_point() or tensor.is_complex():
+            role = path.rpartition(".")[2]
+            yield tensor, Held(path, role, tuple(tensor.shape), tensor.requires_grad)
+
+
+def _require_traceable(model: nn.Module, name: str) -> None:
+    """Raises Unsupported for what is known not to show what it does."""
+    for path, module in model.named_modules():
+        what = f"{name}, {path}" if path else name
+        if isinstance(module, torch.jit.ScriptModule):
+            why = "is a TorchScript program, which does not show its layers"
+            raise Unsupported(what, why, "give the module that it was made from")
+        if any(nn.parameter.is_lazy(p) for p in module.parameters(recurse=False)):
+            why = "its arrays have no shape before it has seen an image"
+            raise Unsupported(what, why, "run the model once on an image before it is returned")
+
+
+class _Faking(TorchFunctionMode):
+    """Copies a tensor as one with its shape and no values."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is Tensor.__deepcopy__:
+            memo: _Memo = args[1]
+            return memo.setdefault(id(args[0]), _faked(args[0]))
+        return func(*args, **(kwargs or {}))
+
+
+def _faked(tensor: Tensor) -> Tensor:
+    """A tensor of this form on the CPU, whatever device it is for; it takes no memory."""
+    shape, strides = tuple(tensor.shape), tensor.stride()
+    fake = torch.empty_strided(shape, strides, dtype=tensor.dtype, device="cpu")
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(fake, requires_grad=tensor.requires_grad)
+    return fake
+
+
+def _twin(model: nn.Module, name: str) -> tuple[nn.Module, list[tuple[Tensor, Held]]]:
+    """A copy with fake tensors in training mode, and the arrays of both."""
+    known = list(_arrays(model))
+    tensors = (*model.parameters(), *model.buffers())
+    try:
+        memo: _Memo = {id(tensor): _faked(tensor) for tensor in tensors}
+        known += [(memo[id(tensor)], held) for tensor, held in known]
+        with _Faking():
+            twin = copy.deepcopy(model, memo)
+    except Exception as error:
+        why = f"it cannot be copied: {_said(error)}"
+        raise Unsupported(name, why, "keep what cannot be copied outside of the model") from error
+    for module in twin.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.num_batches_tracked = None  # a mean over all batches would ask for its value
+    return twin.train(), known
+
+
+@frozen
+class _Remedies:
+    """What a user can do where a model cannot be followed."""
+
+    values = (
+        "a model is traced on images without values: decide by shapes or settings, or with "
+        "torch.where, not by what a tensor holds"
+    )
+    arguments = "give a model whose forward takes one batch of images and nothing else"
+    images = "see that the model takes two images of {image} in training mode"
+
+
+def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[int, ...]:
+    """Runs a copy on two images; the positions of what it answers."""
+    recorder.watch(twin)
+    dtype = next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.float32)
+    images = torch.empty(BATCH, *image, dtype=dtype)
+    recorder.know(images, Value(recorder.step("input", Input(image), (), image)))
+    try:
+        with recorder.flops, Listener(recorder):
+            answer = twin(images)
+    except Unsupported:
+        raise
+    except Exception as error:
+        place = recorder.place
+        what = f"{name}, {place}" if place else name
+        raise Unsupported(what, _said(error), _remedy(error, image)) from error
+    answers = recorder.values(leaves(answer))
+    if not answers:
+        why = f"it returns {type(answer).__name__} without a tensor that was made of the image"
+        raise Unsupported(name, why, "let forward return the tensors that it computes")
+    return answers
+
+
+def _remedy(error: Exception, image: Shape) -> str:
+    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
+        return _Remedies.values
+    if isinstance(error, TypeError) and "forward()" in str(error):
+        return _Remedies.arguments
+    return _Remedies.images.format(image=image)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, DataDependentOutputException):
+        return "it asks for the value of a tensor"
+    if isinstance(error, DynamicOutputShapeException):
+        return "the shape of a tensor depends on the values of another"
+    return one_line(str(error), 200) or type(error).__name__

@@ -1,0 +1,290 @@
+"""What a model does while it runs: each call of PyTorch, and where its tensors are from.
+
+Nothing here knows what a function computes; its handlers do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from itertools import chain, count
+from typing import Any, TypeAlias
+
+from attrs import define, evolve, field, frozen
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from convbench.frameworks.pytorch_layers import Composed
+from convbench.frameworks.pytorch_trace_calls import (
+    BATCH,
+    Call,
+    function_name,
+    leaves,
+    settings_of,
+    shape_of,
+)
+from convbench.frameworks.trace_joins import joined
+from convbench.ops import Shape
+from convbench.trace import Held, Layer, Other, Step
+
+
+@frozen
+class Value:
+    """A tensor that a step made of the image."""
+
+    position: int
+
+
+@frozen
+class Arrays:
+    """A tensor that is computed from arrays of the model alone."""
+
+    held: tuple[Held, ...]
+    whole: bool
+    """Whether it is one array and all of it, at most in another form."""
+
+
+@frozen
+class Fixed:
+    """A tensor that comes from neither the image nor the model's arrays."""
+
+    kind: str
+    """`zeros`, `random` or `constant`."""
+
+
+Origin: TypeAlias = Value | Arrays | Fixed
+
+
+Handler: TypeAlias = "Callable[[Recorder, Call], None]"
+
+
+@frozen
+class _Place:
+    """Where a step was made."""
+
+    path: str
+    function: str
+    turn: int
+    """Which call of a module it belongs to, counted from 1; 0 outside of all modules."""
+    leaf: bool
+
+
+@define
+class Recorder:
+    """The steps so far, and the origin of every tensor that was seen."""
+
+    handlers: Mapping[str, Handler]
+    flops: FlopCounterMode
+    steps: list[Step] = field(factory=list, init=False)
+    _places: list[_Place] = field(factory=list, init=False)
+    _running: list[_Place] = field(factory=list, init=False)
+    _turns: int = field(default=0, init=False)
+    _origins: dict[int, tuple[Origin, Tensor]] = field(factory=dict, init=False)
+    """By `id`, each with its tensor, which must live as long as its `id` is used."""
+    _muted: bool = field(default=False, init=False)
+
+    def know(self, tensor: Tensor, origin: Origin) -> None:
+        """Notes where a tensor is from."""
+        self._origins[id(tensor)] = (origin, tensor)
+
+    def origin(self, tensor: Tensor) -> Origin:
+        """Where a tensor is from."""
+        known = self._origins.get(id(tensor))
+        return known[0] if known else Fixed("constant")
+
+    def position(self, tensor: object) -> int | None:
+        """The step that a tensor is the value of; None for everything else."""
+        if not isinstance(tensor, Tensor):
+            return None
+        origin = self.origin(tensor)
+        return origin.position if isinstance(origin, Value) else None
+
+    def kind(self, tensor: object) -> str:
+        """`value`, `arrays`, `zeros`, `random` or `constant`; `number` for what is no tensor."""
+        if not isinstance(tensor, Tensor):
+            return "number"
+        origin = self.origin(tensor)
+        return origin.kind if isinstance(origin, Fixed) else type(origin).__name__.lower()
+
+    def held(self, tensor: Tensor | None, role: str) -> Held | None:
+        """The array of the model that a tensor is, in the form in which it is used."""
+        if tensor is None:
+            return None
+        origin = self.origin(tensor)
+        if not isinstance(origin, Arrays) or not origin.whole:
+            return None
+        return evolve(origin.held[0], name=role, shape=tuple(tensor.shape))
+
+    def uses(self, tensors: Iterable[Tensor | None]) -> tuple[Held, ...]:
+        """Every array of the model that these tensors are made of, each once."""
+        origins = [self.origin(t) for t in tensors if t is not None]
+        held = (h for origin in origins if isinstance(origin, Arrays) for h in origin.held)
+        return tuple({h.path: h for h in held}.values())
+
+    def values(self, tensors: Iterable[object]) -> tuple[int, ...]:
+        """The steps that these tensors are the values of, without what is none."""
+        found = (self.position(tensor) for tensor in tensors)
+        return tuple(position for position in found if position is not None)
+
+    def record(
+        self,
+        call: Call,
+        layer: Layer,
+        inputs: Iterable[object],
+        tensors: Iterable[Held | None] = (),
+        output: Shape | None = None,
+    ) -> int:
+        """Adds the step that a call is; what the call returned is its value."""
+        results = list(leaves(call.result))
+        output = shape_of(results[0]) if output is None else output
+        held = tuple(t for t in tensors if t is not None)
+        position = self.step(call.name, layer, self.values(inputs), output, held)
+        self.same(call, position)
+        return position
+
+    def other(
+        self, call: Call, name: str = "", settings: tuple[tuple[str, str], ...] | None = None
+    ) -> None:
+        """Adds a call for which there is no op, by the function's own name if it has no other."""
+        layer = Other(
+            name or call.name.replace("_", " ") or "unknown",
+            settings_of(call) if settings is None else settings,
+            call.macs,
+        )
+        self.record(call, layer, call.tensors, self.uses(call.tensors))
+
+    def step(
+        self,
+        function: str,
+        layer: Layer,
+        inputs: tuple[int, ...],
+        output: Shape,
+        tensors: tuple[Held, ...] = (),
+    ) -> int:
+        """Adds a step at the place where the model is; its address is yet to be found."""
+        at = self._running[-1] if self._running else _Place("", "", 0, False)
+        self._places.append(evolve(at, function=function))
+        self.steps.append(Step(str(len(self.steps)), layer, inputs, output, tensors))
+        return len(self.steps) - 1
+
+    def same(self, call: Call, position: int) -> None:
+        """What a call returned is the value of that step."""
+        for tensor in leaves(call.result):
+            self.know(tensor, Value(position))
+
+    def called(self, call: Call) -> None:
+        """Takes in one call."""
+        if self._muted or not any(True for _ in leaves(call.result)):
+            return
+        shapes_alone = call.name.startswith("new_") or call.name.endswith("_like")
+        if self.values(call.tensors) and not shapes_alone:
+            self.handlers.get(call.name, Recorder.other)(self, call)
+            return
+        origin = _without_value(call, () if shapes_alone else call.tensors, self)
+        for tensor in leaves(call.result):
+            self.know(tensor, origin)
+
+    def watch(self, model: nn.Module) -> None:
+        """Puts hooks on every module that say which one is running."""
+        for path, module in model.named_modules():
+            leaf = next(module.children(), None) is None
+            module.register_forward_pre_hook(self._entered(path, leaf), prepend=True)
+            module.register_forward_hook(self._left)
+
+    @property
+    def place(self) -> str:
+        """Path of the innermost module that is running; empty for the model itself."""
+        return self._running[-1].path if self._running else ""
+
+    def _entered(self, path: str, leaf: bool) -> Callable[[nn.Module, Any], None]:
+        def hook(module: nn.Module, _: Any) -> None:
+            self._turns += 1
+            self._running.append(_Place(path, "", self._turns, leaf))
+            self._muted = self._muted or isinstance(module, Composed)
+
+        return hook
+
+    def _left(self, module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(module, Composed):
+            self._muted = False
+            call = Call(module, "", args, {}, output, 0)
+            held = self.uses((*module.parameters(), *module.buffers()))
+            self.record(call, module.op, args, held)
+        self._running.pop()
+
+    def finished(self, answers: tuple[int, ...]) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+        """The steps with what belongs together joined, with their addresses, and the answers."""
+        places = {step.address: p for step, p in zip(self.steps, self._places, strict=True)}
+        steps, outputs = joined(self.steps, answers)
+        turns = Counter(places[step.address].turn for step in steps)
+        named: dict[str, Step] = {}
+        for step in steps:
+            address = _free(_address(step, places[step.address], turns), named)
+            named[address] = evolve(step, address=address)
+        return tuple(named.values()), outputs
+
+
+class Listener(TorchFunctionMode):
+    """Hands every call of a function of PyTorch to a recorder, when it has been made."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        counter = self._recorder.flops
+        before = counter.get_total_flops()
+        result = func(*args, **(kwargs or {}))
+        macs = (counter.get_total_flops() - before) // 2 // BATCH
+        name = function_name(func)
+        changed = args[0] if name == "setitem" else result
+        self._recorder.called(Call(func, name, args, kwargs or {}, changed, macs))
+        return result
+
+
+_RANDOM = frozenset(
+    {"rand", "randn", "randint", "randperm", "bernoulli", "uniform", "normal", "random"}
+    | {"rand_like", "randn_like", "randint_like", "exponential", "multinomial", "poisson"}
+)
+_ZEROS = frozenset({"zeros", "zeros_like", "new_zeros", "zero"})
+_REFORMED = frozenset(
+    {"view", "reshape", "flatten", "squeeze", "unsqueeze", "permute"}
+    | {"to", "float", "half", "double", "bfloat16", "type", "type_as", "contiguous", "clone"}
+    | {"detach", "data", "view_as", "reshape_as", "cpu", "cuda", "getitem", "expand", "alias"}
+)
+
+
+def _without_value(call: Call, tensors: tuple[Tensor, ...], recorder: Recorder) -> Origin:
+    """Origin of what a call returns that reads nothing made of the image."""
+    if call.name in _RANDOM or any(recorder.kind(t) == "random" for t in tensors):
+        return Fixed("random")
+    held = recorder.uses(tensors)
+    if held:
+        first = recorder.origin(tensors[0])
+        kept = isinstance(call.result, Tensor) and call.result.numel() == tensors[0].numel()
+        whole = isinstance(first, Arrays) and first.whole and kept and call.name in _REFORMED
+        return Arrays(held, whole)
+    zero = call.name in _ZEROS
+    if tensors and recorder.kind(tensors[0]) == "zeros" and call.name in _REFORMED:
+        zero = True
+    return Fixed("zeros" if zero else "constant")
+
+
+def _address(step: Step, place: _Place, turns: Counter[int]) -> str:
+    """The path of the module, with the function's name unless the step is all that it does."""
+    if not place.function:
+        return place.path
+    alone = place.leaf and turns[place.turn] == 1
+    own = step.tensors and all(t.path.rpartition(".")[0] == place.path for t in step.tensors)
+    if place.path and (alone or own):
+        return place.path
+    return f"{place.path}.{place.function}" if place.path else place.function
+
+
+def _free(address: str, taken: Container[str]) -> str:
+    """The address, or with the first number after it that makes it one of its own."""
+    numbered = (f"{address}_{n}" for n in count(2))
+    return next(a for a in chain((address,), numbered) if a not in taken)

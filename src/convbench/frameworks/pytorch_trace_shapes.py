@@ -1,0 +1,232 @@
+"""Calls of PyTorch that move values: flattening, padding, slicing, joining, repeating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from convbench.frameworks.pytorch_trace_calls import BATCH, Call, shape_of
+from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
+from convbench.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Padding, Shape, Upsample
+
+
+def _kept(recorder: Recorder, call: Call) -> None:
+    """What changes no value and moves none."""
+    position = recorder.position(call.get(0, "input"))
+    if position is None:
+        recorder.other(call)
+    else:
+        recorder.same(call, position)
+
+
+def _zero(recorder: Recorder, call: Call) -> None:
+    recorder.know(call.result, Fixed("zeros"))
+
+
+def _without_ones(shape: Sequence[int]) -> Shape:
+    return tuple(int(n) for n in shape if n != 1)
+
+
+def _reshaped(recorder: Recorder, call: Call) -> None:
+    """What keeps the values in their order."""
+    x, result = call.get(0, "input"), call.result
+    position = recorder.position(x)
+    if position is None or not isinstance(result, Tensor):
+        recorder.other(call)
+    elif _without_ones(x.shape) == _without_ones(result.shape):
+        recorder.same(call, position)
+    elif result.shape[0] == BATCH and result.numel() == BATCH * max(result.shape[1:], default=1):
+        recorder.record(call, Flatten(), (x,), output=(result.numel() // BATCH,))
+    elif call.name in ("expand", "expand_as", "broadcast_to"):
+        recorder.other(call, "expand", ())
+    else:
+        recorder.other(call, "reshape", ())
+
+
+def _permuted(recorder: Recorder, call: Call) -> None:
+    """What moves axes; where all but one of them are 1, nothing moves."""
+    x = call.get(0, "input")
+    position = recorder.position(x)
+    alike = call.result.shape[0] == x.shape[0] and len(_without_ones(shape_of(x))) <= 1
+    if position is not None and alike:
+        recorder.same(call, position)
+    else:
+        recorder.other(call, "permute", _told(call))
+
+
+def _told(call: Call) -> tuple[tuple[str, str], ...]:
+    axes = call.args[1:] or tuple(call.kwargs.values())
+    flat = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+    return (("axes", str(tuple(flat))),)
+
+
+def _padded(recorder: Recorder, call: Call) -> None:
+    x, given = call.get(0, "input"), [int(n) for n in call.get(1, "pad")]
+    mode, value = call.get(2, "mode", "constant"), call.get(3, "value") or 0
+    left, right, top, bottom, front, back, *batch = given + [0] * (8 - len(given))
+    sides = (top, bottom, left, right)
+    image = x.ndim == 4 and not any(batch)
+    position = recorder.position(x)
+    if not any(given) and position is not None:
+        recorder.same(call, position)
+    elif mode != "constant":
+        recorder.other(call, "pad", (("mode", str(mode)), ("padding", str(sides))))
+    elif image and value == 0 and not (front or back):
+        recorder.record(call, Pad(sides), (x,))
+    elif image and value == 0 and not (any(sides) or front) and back > 0:
+        recorder.record(call, PadChannels(back), (x,))
+    elif image and not (front or back):
+        recorder.other(call, "pad", (("value", str(float(value))), ("padding", str(sides))))
+    else:
+        recorder.other(call, "pad", (("value", str(float(value))), ("all axes", str(given))))
+
+
+def _item(recorder: Recorder, call: Call) -> None:
+    """`x[...]`."""
+    x, index = call.args
+    position, result = recorder.position(x), call.result
+    if position is None:
+        recorder.other(call, "index", ())
+        return
+    kept = result.numel() == x.numel() and not any(True for t in call.tensors if t is not x)
+    if kept and _without_ones(x.shape) == _without_ones(result.shape):
+        recorder.same(call, position)
+        return
+    slices = _slices(index, x)
+    if slices is None or slices[0] != range(x.shape[0]):
+        recorder.other(call, "slice", (("index", _written(index)),))
+    elif slices[1] != range(x.shape[1]):
+        channels = ("channels", _written(slice(slices[1].start, slices[1].stop, slices[1].step)))
+        whole = all(s == range(n) for s, n in zip(slices[2:], x.shape[2:], strict=True))
+        recorder.other(
+            call, "slice", (channels,) if whole else (channels, ("index", _written(index)))
+        )
+    else:
+        _cropped(recorder, call, position, slices[2], slices[3])
+
+
+def _slices(index: Any, x: Tensor) -> list[range] | None:
+    """The positions taken along each axis of an image; None for any other index."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if x.ndim != 4 or not all(isinstance(p, slice) or p is Ellipsis for p in parts):
+        return None
+    if Ellipsis in parts:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (5 - len(parts))
+    parts += [slice(None)] * (4 - len(parts))
+    return [range(*p.indices(n)) for p, n in zip(parts, x.shape, strict=True)]
+
+
+def _written(index: Any) -> str:
+    if isinstance(index, slice):
+        ends = ["" if end is None else str(end) for end in (index.start, index.stop)]
+        return ":".join(ends if index.step in (None, 1) else [*ends, str(index.step)])
+    if isinstance(index, tuple):
+        return ", ".join(map(_written, index))
+    return "..." if index is Ellipsis else str(index) if isinstance(index, int) else "tensor"
+
+
+def _cropped(recorder: Recorder, call: Call, position: int, rows: range, columns: range) -> None:
+    """Part of the positions of an image: a border taken away, then each so many-th one kept."""
+    x, result = call.args[0], call.result
+    channels, height, width = (int(n) for n in x.shape[1:])
+    # A stride leaves out what follows its last position by itself.
+    below = max(height - rows.stop, 0) if rows.step == 1 else 0
+    right = max(width - columns.stop, 0) if columns.step == 1 else 0
+    sides: Padding = (-rows.start, -below, -columns.start, -right)
+    strided = (rows.step, columns.step) != (1, 1)
+    if len(range(rows.start, height, rows.step)) != len(rows) + below * (rows.step == 1):
+        recorder.other(call, "slice", (("index", _written(call.args[1])),))
+        return
+    if len(range(columns.start, width, columns.step)) != len(columns) + right * (columns.step == 1):
+        recorder.other(call, "slice", (("index", _written(call.args[1])),))
+        return
+    if any(sides):
+        left = (channels, height - rows.start - below, width - columns.start - right)
+        position = recorder.step(call.name, Pad(sides), (position,), left)
+    if strided:
+        op = MaxPool((1, 1), stride=(rows.step, columns.step))
+        position = recorder.step(call.name, op, (position,), shape_of(result))
+    recorder.same(call, position)
+
+
+def _pieces(recorder: Recorder, call: Call) -> None:
+    """A tensor cut along an axis; each piece is a step."""
+    x = call.get(0, "input")
+    axis = (call.get(1, "dim", 0) if call.name == "unbind" else call.get(2, "dim", 0)) % x.ndim
+    start = 0
+    for piece in call.result:
+        length = 1 if call.name == "unbind" else int(piece.shape[axis])
+        name = "channels" if axis == 1 else f"axis {axis}"
+        one = Call(call.function, call.name, call.args, call.kwargs, piece, 0)
+        recorder.other(one, "slice", ((name, f"{start}:{start + length}"),))
+        start += length
+
+
+def _concat(recorder: Recorder, call: Call) -> None:
+    tensors = tuple(call.get(0, "tensors"))
+    axis = call.get(1, "dim", 0) % call.result.ndim
+    kinds = [recorder.kind(t) for t in tensors]
+    values = kinds.count("value")
+    channels = axis == 1 and call.result.ndim in (2, 4)
+    if channels and values == len(tensors):
+        one = values == 1
+        if one:
+            recorder.same(call, recorder.values(tensors)[0])
+        else:
+            recorder.record(call, Concat(), tensors)
+    elif channels and kinds[0] == "value" and set(kinds[1:]) == {"zeros"}:
+        extra = int(call.result.shape[1] - tensors[0].shape[1])
+        recorder.record(call, PadChannels(extra), tensors)
+    else:
+        recorder.other(call, "concatenate", (("axis", str(axis)),))
+
+
+def _interpolated(recorder: Recorder, call: Call) -> None:
+    x, mode = call.get(0, "input"), call.get(3, "mode", "nearest")
+    sizes, outputs = tuple(x.shape[2:]), tuple(call.result.shape[2:])
+    position = recorder.position(x)
+    factors = {out // n if out % n == 0 else 0 for n, out in zip(sizes, outputs, strict=True)}
+    if sizes == outputs and position is not None:
+        recorder.same(call, position)
+    elif str(mode).startswith("nearest") and len(factors) == 1 and min(factors) > 1 and x.ndim == 4:
+        op: Op = Upsample(min(factors))
+        recorder.record(call, op, (x,))
+    else:
+        settings = (("mode", str(mode)), ("output", str(tuple(map(int, outputs)))))
+        recorder.other(call, "interpolate", settings)
+
+
+def _set(recorder: Recorder, call: Call) -> None:
+    """`x[...] = y`: from here on `x` is another value."""
+    recorder.other(call, "set item", (("index", _written(call.args[1])),))
+
+
+SHAPES: dict[str, Handler] = {
+    **dict.fromkeys(
+        (
+            *("to", "float", "half", "double", "bfloat16", "type", "type_as", "contiguous"),
+            *("clone", "detach", "data", "cpu", "cuda", "alias", "requires_grad", "positive"),
+            *("real", "dequantize", "lift_fresh"),
+        ),
+        _kept,
+    ),
+    **dict.fromkeys(
+        (
+            *("view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "ravel"),
+            *("view_as", "reshape_as", "expand", "expand_as", "broadcast_to"),
+        ),
+        _reshaped,
+    ),
+    "permute": _permuted,
+    "pad": _padded,
+    "getitem": _item,
+    "setitem": _set,
+    **dict.fromkeys(("chunk", "split", "tensor_split", "unbind", "split_with_sizes"), _pieces),
+    "cat": _concat,
+    "interpolate": _interpolated,
+    "zero": _zero,
+}
+"""By the name of the function."""
