@@ -28,19 +28,19 @@ Rule = Callable[[list[Difference], Models], list[Difference]]
 
 
 def auxiliary(found: list[Difference], models: Models) -> list[Difference]:
-    """Layers that lead to no answer of the other model: one difference for each head."""
+    """A whole branch that leads to an answer which the other model does not give."""
     for side, field, kind in models.sides():
         trace = side.trace
         upstream = ancestors(trace)
         main = upstream[main_output(trace)]
-        heads = [d for d in found if d.kind == kind and not main >> getattr(d, field)[0] & 1]
+        single = {getattr(d, field)[0]: d for d in found if d.kind == kind}
         for end in trace.outputs:
-            head = [d for d in heads if upstream[end] >> getattr(d, field)[0] & 1]
-            if head:
-                found = [d for d in found if d not in head]
+            head = [i for i in range(len(trace.steps)) if upstream[end] & ~main & 1 << i]
+            if head and all(i in single for i in head):
+                parts = [single.pop(i) for i in head]
+                found = [d for d in found if d not in parts]
                 what = "added" if kind == EXTRA else "missing"
-                found.append(merged(head, f"auxiliary head {what}", f"{len(head)} layers"))
-                heads = [d for d in heads if d not in head]
+                found.append(merged(parts, f"auxiliary head {what}", f"{len(parts)} layers"))
     return found
 
 

@@ -47,17 +47,17 @@ Settings: TypeAlias = Mapping[str, Value]
 WEIGHTED = ("convolution", "table convolution", "dense layer", "distance to codes")
 JOINS = ("sum", "product", "concatenation")
 POOLINGS = (
-    *("max pooling", "average pooling", "global average pooling", "global max pooling"),
-    *("trainable subsampling", "adaptive average pooling"),
+    *("max pooling", "average pooling", "global average pooling", "trainable subsampling"),
+    *("adaptive average pool", "global max pool", "global sum pool"),
 )
 ACTIVATIONS = (
-    *("ReLU", "ReLU6", "SiLU", "sigmoid", "scaled tanh", "softmax", "tanh", "gelu", "elu", "selu"),
-    *("leaky relu", "leaky_relu", "prelu", "softplus", "mish", "hardswish", "hard_swish", "celu"),
-    *("hardsigmoid", "hard_sigmoid", "hard_silu", "log softmax", "relu", "negative_slope"),
+    *("ReLU", "ReLU6", "SiLU", "sigmoid", "scaled tanh", "softmax", "log softmax", "tanh", "gelu"),
+    *("elu", "selu", "celu", "prelu", "leaky relu", "softplus", "mish", "hardswish", "hardtanh"),
+    *("hard silu", "hard swish", "hard sigmoid", "hardsigmoid", "relu", "rrelu", "softsign"),
 )
 NORMALIZATIONS = (
     *("batch norm", "local response normalization", "layer norm", "group norm", "instance norm"),
-    *("layer_norm", "group_norm", "instance_norm"),
+    *("layer normalization", "group normalization", "rms norm", "rms normalization"),
 )
 FAMILIES = (WEIGHTED, JOINS, POOLINGS, ACTIVATIONS, NORMALIZATIONS)
 """Layers of one family can stand for each other: a ReLU6 in the place of a ReLU."""
