@@ -23,6 +23,7 @@ from convbench.ops import (
     Op,
     Relu,
     Relu6,
+    Silu,
     Softmax,
 )
 
@@ -164,7 +165,7 @@ def _extra(graph, lines, place):
     source = graph[inputs[0]]
     if len(source.output) != 3 or len(inputs) > 1 or isinstance(source.op, Relu):
         return None
-    op = Conv(source.output[0], kernel=1) if place % 2 else Dropout(0.3)
+    op = Conv(source.output[0], kernel=1) if place % 2 else Silu()
     return rebuilt(graph, _inserted(lines, place, op))
 
 
@@ -244,7 +245,7 @@ CHANGES = (
     Change("momentum", _op(BatchNorm, lambda op, _: evolve(op, decay=0.99))),
     Change("activation", _op(Relu, lambda *_: Relu6())),
     Change("order of operations", _swapped),
-    Change("rate", _op(Dropout, lambda *_: Dropout(0.2)), seen_by_parity=False),
+    Change("dropout rate", _op(Dropout, lambda *_: Dropout(0.2)), seen_by_parity=False),
 )
 
 

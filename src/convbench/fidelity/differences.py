@@ -94,7 +94,7 @@ ARRAYS = ("bias", "scale", "running statistics")
 """Settings that say whether a step has an array of its own."""
 CONSTANTS = ("epsilon", "momentum")
 """Settings that account for nothing, each a difference by itself."""
-NAMES = {"multiplier": "channels"}
+NAMES = {"multiplier": "channels", "rate": "dropout rate"}
 """Settings whose difference goes by another name."""
 
 

@@ -11,15 +11,22 @@ Layout = Mapping[int, Sequence[int]]
 """The inputs of a step in the order in which they are visited, where they are several."""
 
 
-def main_output(trace: Trace) -> int:
-    """Which of the answers is the network's own: the one with the longest way to it.
+def answers(trace: Trace) -> list[int]:
+    """The steps that answer: the network's own first, then auxiliary ones as they branch off.
 
-    Auxiliary classifiers branch off earlier, wherever they are returned.
+    The network's own is the one with the longest way to it, wherever it is returned.
     """
     depth: list[int] = []
     for step in trace.steps:
         depth.append(1 + max((depth[i] for i in step.inputs), default=0))
-    return max(trace.outputs, key=lambda i: depth[i])
+    main = max(trace.outputs, key=lambda i: depth[i])
+    others = sorted(dict.fromkeys(trace.outputs), key=lambda i: depth[i])
+    return [main, *(i for i in others if i != main)]
+
+
+def main_output(trace: Trace) -> int:
+    """Which of the answers is the network's own."""
+    return answers(trace)[0]
 
 
 def ancestors(trace: Trace) -> list[int]:
@@ -72,9 +79,7 @@ def kernel_of(one: Features) -> str:
 def canonical(trace: Trace, visits: Layout) -> list[int]:
     """Positions in the order of a walk from the main answer back, then what only others need."""
     done: dict[int, None] = {}
-    main = main_output(trace)
-    rest = [i for i in range(len(trace.steps)) if i != main]
-    for end in (main, *(i for i in trace.outputs if i != main), *rest):
+    for end in (*answers(trace), *range(len(trace.steps))):
         stack = [(end, False)]
         while stack:
             i, ready = stack.pop()

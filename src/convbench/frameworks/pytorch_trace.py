@@ -7,9 +7,10 @@ model itself is not touched.
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import torch
@@ -176,7 +177,7 @@ def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[
     images = torch.empty(BATCH, *image, dtype=dtype)
     recorder.know(images, Value(recorder.step("input", Input(image), (), image)))
     try:
-        with recorder.flops, Listener(recorder):
+        with recorder.flops, Listener(recorder), _no_traceback():
             answer = twin(images)
     except Unsupported:
         raise
@@ -189,6 +190,17 @@ def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[
         why = f"it returns {type(answer).__name__} without a tensor that was made of the image"
         raise Unsupported(name, why, "let forward return the tensors that it computes")
     return answers
+
+
+@contextmanager
+def _no_traceback() -> Iterator[None]:
+    """PyTorch also prints the traceback of what a model does wrong on fake tensors."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _remedy(error: Exception, image: Shape) -> str:
