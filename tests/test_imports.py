@@ -101,7 +101,7 @@ KERAS = tuple(
     f"frameworks.keras{part}"
     for part in (
         *("", "_examine", "_layers", "_network"),
-        *("_trace", "_trace_layers", "_trace_parts"),
+        *("_trace", "_trace_hooks", "_trace_layers", "_trace_parts"),
     )
 )
 

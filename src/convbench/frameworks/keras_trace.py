@@ -7,8 +7,8 @@ ours: what Keras itself provides becomes a step, what somebody made of it is fol
 
 from __future__ import annotations
 
-import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,14 +18,13 @@ import keras
 from convbench.errors import Unsupported, one_line
 from convbench.frameworks.keras_trace_calls import FUNCTIONS
 from convbench.frameworks.keras_trace_fold import folded
+from convbench.frameworks.keras_trace_hooks import bare_errors, hooks, recursions
 from convbench.frameworks.keras_trace_layers import handler_of
 from convbench.frameworks.keras_trace_parts import Call, Part, other, shape_of, words
 from convbench.ops import Input, Shape
-from convbench.trace import Held, Layer, Step, Trace
+from convbench.trace import Held, Layer, Other, Step, Trace
 
 _BATCH = 2
-_RECURSIONS = 10_000
-"""Keras walks from a model's outputs to its input by recursion, twice a layer."""
 
 
 def is_model(value: object) -> bool:
@@ -36,7 +35,7 @@ def is_model(value: object) -> bool:
 @contextmanager
 def without_weights() -> Iterator[None]:
     """Models made inside take no memory for weights, and may be as deep as they like."""
-    with _recursions(), keras.StatelessScope(initialize_variables=False):
+    with recursions(), keras.StatelessScope(initialize_variables=False):
         yield
 
 
@@ -58,13 +57,14 @@ def trace(model: Any, name: str, image: Shape) -> Trace:
 
     Raises Unsupported, with the layer and a remedy, if that cannot be found out.
     """
+    _require_one_input(model, name)
     tracer = _Tracer(model, name)
-    with without_weights(), _bare_errors(), warnings.catch_warnings():
+    with without_weights(), bare_errors(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         images = keras.KerasTensor((tracer.batch, *image[1:], image[0]))
         _build(model, images)
         try:
-            with _hooks(tracer):
+            with hooks(tracer):
                 tracer.begin(images, image)
                 answer = model(images, training=True)
         except Unsupported:
@@ -74,6 +74,13 @@ def trace(model: Any, name: str, image: Shape) -> Trace:
         finally:
             tracer.forget()
         return tracer.finished(answer)
+
+
+def _require_one_input(model: Any, name: str) -> None:
+    inputs = getattr(model, "inputs", None) or [None]
+    if len(inputs) != 1:
+        remedy = "give a model of which the other inputs are made inside"
+        raise Unsupported(name, f"it takes {len(inputs)} inputs, not one image", remedy)
 
 
 def _build(model: Any, images: Any) -> None:
@@ -86,47 +93,6 @@ def _build(model: Any, images: Any) -> None:
         pass
     finally:
         del model._inbound_nodes[nodes:]
-
-
-@contextmanager
-def _recursions() -> Iterator[None]:
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _RECURSIONS))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-
-
-@contextmanager
-def _bare_errors() -> Iterator[None]:
-    """Exceptions as they were raised, not wrapped by each layer that they pass."""
-    filtering = keras.config.is_traceback_filtering_enabled()
-    keras.config.disable_traceback_filtering()
-    try:
-        yield
-    finally:
-        if filtering:
-            keras.config.enable_traceback_filtering()
-
-
-@contextmanager
-def _hooks(tracer: _Tracer) -> Iterator[None]:
-    """Symbolic calls go to the tracer."""
-    kept = [(kind, kind.symbolic_call) for kind in (keras.Operation, keras.Layer)]
-    for kind, original in kept:
-
-        def hook(what: Any, *args: Any, _original: Any = original, **kwargs: Any) -> Any:
-            if tracer.follows(args, kwargs):
-                return tracer.call(what, args, kwargs)
-            return _original(what, *args, **kwargs)
-
-        kind.symbolic_call = hook
-    try:
-        yield
-    finally:
-        for kind, original in kept:
-            kind.symbolic_call = original
 
 
 class _Tracer:
@@ -143,23 +109,26 @@ class _Tracer:
         """Positions of the steps that the symbolic tensors of these ids leave."""
         self.alive: list[Any] = []
         """What would otherwise be forgotten, and its id given to another."""
-        self.addresses: dict[str, int] = {}
+        self.addresses: Counter[str] = Counter()
         self.layers: list[Any] = []
         """The layers that are being called, the outermost first."""
         self.busy = False
         """Whether a layer is asked for its output shape, which is not to be followed."""
         self.nodes: dict[int, tuple[Any, int, int]] = {}
-        self.failed: tuple[Any, ...] | None = None
+        self.failed: tuple[Any, ...] = ()
+        self.paths: dict[int, str] = {}
+        self.trained: set[int] = set()
+        self.uses: Counter[str] = Counter()
 
     def begin(self, images: Any, image: Shape) -> None:
-        self._paths()
+        self._find_arrays()
         self._bind(images, self._step("input", Input(image), (), image, ()))
 
     # -- what is called ------------------------------------------------------------------------
 
-    def follows(self, args: Any, kwargs: Any) -> bool:
+    def follows(self, *arguments: Any) -> bool:
         """Whether a call works on values of the model that is traced."""
-        return not self.busy and any(id(x) in self.at for x in keras.tree.flatten((args, kwargs)))
+        return not self.busy and any(id(x) in self.at for x in keras.tree.flatten(arguments))
 
     def call(self, what: Any, args: Any, kwargs: Any) -> Any:
         if getattr(what, "data_format", None) == "channels_first":
@@ -186,16 +155,41 @@ class _Tracer:
             return self._inside(layer, args, kwargs)
         outputs = self._atomic(layer, handler, args, kwargs, address="")
         activation = getattr(layer, "activation", None)
-        if activation in (None, keras.activations.linear) or handler is other:
+        if activation is None or handler is other:
             return outputs
-        return activation(outputs)
+        return self._activated(activation, outputs)
+
+    def _activated(self, activation: Any, value: Any) -> Any:
+        """What an activation makes of a value; TensorFlow's have a namesake in Keras."""
+        name = getattr(activation, "__name__", type(activation).__name__)
+        where = getattr(activation, "__module__", "")
+        if where.startswith("tensorflow."):
+            activation = keras.activations.get(name)
+        before = len(self.steps)
+        try:
+            return activation(value)
+        except Exception:
+            if isinstance(activation, keras.Layer):
+                raise
+        del self.steps[before:]
+        if not where.startswith(("keras.", "tensorflow.")):
+            self.notes.append(f"{self._path(self.layers[1:])} has an activation of its own")
+        result = keras.KerasTensor(value.shape, value.dtype)
+        layer = Other(words(name.strip("<>")))
+        self._bind(result, self._step(name, layer, (self.at[id(value)],), shape_of(value), ()))
+        return result
 
     def _inside(self, layer: Any, args: Any, kwargs: Any) -> Any:
         """Follows what a layer does; one that cannot be followed is a step if it is simple."""
-        before, names = len(self.steps), dict(self.addresses)
+        before, names = len(self.steps), self.addresses.copy()
         simple = not layer._layers
         try:
-            outputs = layer.call(*args, **kwargs)
+            if isinstance(layer, keras.layers.Activation):
+                outputs = self._activated(layer.activation, *args)
+            else:
+                outputs = layer.call(*args, **kwargs)
+        except Unsupported:
+            raise
         except Exception:
             if not simple or len(self.layers) == 1:
                 raise
@@ -274,42 +268,48 @@ class _Tracer:
     def _address(self, name: str) -> str:
         """A free address in the layer that is being called."""
         address = ".".join(filter(None, (self._path(self.layers[1:]), name))) or self.name
-        self.addresses[address] = uses = self.addresses.get(address, 0) + 1
+        self.addresses[address] += 1
+        uses = self.addresses[address]
         return address if uses == 1 else f"{address}_{uses}"
 
-    def _paths(self) -> None:
+    def _find_arrays(self) -> None:
         """Gives each array of the model a path of its own."""
         self.trained = {id(v) for v in self.model.trainable_variables}
-        self.paths: dict[int, str] = {}
-        taken: dict[str, int] = {}
         for variable in self.model.weights:
-            taken[variable.path] = uses = taken.get(variable.path, 0) + 1
-            self.paths[id(variable)] = variable.path if uses == 1 else f"{variable.path}_{uses}"
+            if id(variable) not in self.paths:
+                self.uses[variable.path] += 1
+                uses = self.uses[variable.path]
+                self.paths[id(variable)] = variable.path + (f"_{uses}" if uses > 1 else "")
 
-    def _held(self, array: Any, role: str = "", shape: Shape | None = None) -> Held | None:
-        """An array of the model that somebody uses, or None for a value that is nobody's array.
-
-        A plain tensor of the shape of one array of the layer that is called is that array: Keras
-        hands out the values of an array that is reshaped or cast.
-        """
-        if id(array) not in self.paths:
-            array = self._behind(array)
+    def _held(self, value: Any, role: str = "", shape: Shape | None = None) -> Held | None:
+        """The array of the model that a value is, or None for a value that is nobody's array."""
+        array = value if isinstance(value, keras.Variable) else self._behind(value)
         if array is None:
             return None
-        path = self.paths.get(id(array), getattr(array, "path", "array"))
+        if id(array) not in self.paths:
+            self._find_arrays()  # a layer may make arrays as late as when it is called
+        path = self.paths.get(id(array), array.path)
         sizes = tuple(array.shape) if shape is None else shape
         return Held(path, role or array.name, sizes, id(array) in self.trained)
 
-    def _behind(self, array: Any) -> Any:
-        if isinstance(array, keras.Variable):
-            return array
-        if not self.layers or not hasattr(array, "shape"):
+    def _behind(self, value: Any) -> Any:
+        """The array that a plain tensor comes from: one of the layer's own, of that shape.
+
+        An array that is reshaped or cast is no array of Keras's any more.
+        """
+        if not self.layers or not hasattr(value, "shape"):
             return None
         own = self.layers[-1]._trainable_variables + self.layers[-1]._non_trainable_variables
-        wanted = [size for size in array.shape if size != 1]
-        alike = [v for v in own if [size for size in v.shape if size != 1] == wanted]
+        sizes = [size for size in value.shape if size != 1]
         used = {t.path for step in self.steps for t in step.tensors}
-        return next((v for v in alike if self.paths.get(id(v)) not in used), None)
+        for array in own:
+            alike = [size for size in array.shape if size != 1] == sizes
+            if alike and self.paths.get(id(array)) not in used:
+                if len(sizes) > 1:
+                    where, path = self._path(self.layers[1:]), self.paths.get(id(array))
+                    self.notes.append(f"{where} may change {path} before it is used")
+                return array
+        return None
 
     # -- what comes of it ----------------------------------------------------------------------
 
@@ -320,11 +320,12 @@ class _Tracer:
             del layer._outbound_nodes[outbound:]
 
     def finished(self, answer: Any) -> Trace:
-        outputs = [self.at[id(x)] for x in keras.tree.flatten(answer) if id(x) in self.at]
+        outputs = [self.at[id(x)] for x in _flat(answer) if id(x) in self.at]
+        self._find_arrays()
         steps, kept = folded(tuple(self.steps), tuple(outputs))
         used = {t.path for step in steps for t in step.tensors}
-        arrays = [v for v in self.model.weights if "float" in str(v.dtype)]
-        held = [Held(self.paths[id(v)], v.name, tuple(v.shape), self._trained(v)) for v in arrays]
+        found = (self._held(v) for v in self.model.weights if "float" in str(v.dtype))
+        held = [array for array in found if array is not None]
         return Trace(
             self.name,
             "keras",
@@ -337,9 +338,6 @@ class _Tracer:
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _trained(self, variable: Any) -> bool:
-        return id(variable) in self.trained
-
     def _where(self, what: Any) -> str:
         path = self._path(self.layers[1:]) or getattr(what, "name", "")
         return f"{path} ({type(what).__name__})"
@@ -349,16 +347,25 @@ class _Tracer:
         layers = self.failed or (self.model,)
         path = self._path(layers[1:])
         where = f"{self.name}{path and ': ' + path} ({type(layers[-1]).__name__})"
-        why = one_line(str(error), most=200) or type(error).__name__
-        return Unsupported(where, why, _remedy(str(error)))
+        cause = str(error).rpartition("Error encountered:")[2].strip() or type(error).__name__
+        return Unsupported(where, one_line(cause, most=300).split(". ")[0], _remedy(cause))
+
+
+def _flat(answer: Any) -> Iterator[Any]:
+    """Everything in an answer, in the order in which it was returned."""
+    if isinstance(answer, dict | list | tuple):
+        for value in answer.values() if isinstance(answer, dict) else answer:
+            yield from _flat(value)
+    else:
+        yield answer
 
 
 def _remedy(error: str) -> str:
     if "TensorFlow function" in error:
         return "call keras.ops or keras.layers there in place of TensorFlow's functions"
-    if "boolean" in error or "actual numerical value" in error:
+    if "bool" in error or "actual numerical value" in error:
         return "let nothing there depend on the values of the images, only on their shape"
-    return "the model must run when it is called on a batch of images of this size, and no more"
+    return "it must run when it is called on a batch of images of this size, and nothing else"
 
 
 def _nodes_of(layer: Any) -> tuple[int, int]:

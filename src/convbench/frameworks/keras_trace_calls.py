@@ -96,9 +96,9 @@ def _multiply(call: Call) -> Parts:
 
 
 def _product(one: Shape, two: Shape) -> Layer:
-    image, gate = (one, two) if len(one) < 3 or one[1:] != (1, 1) else (two, one)
-    fits = len(image) == 3 and image[1:] != (1, 1) and gate == (image[0], 1, 1)
-    return Multiply() if fits else Other("multiply")
+    image = one if len(one) == 3 and one[1:] != (1, 1) else two
+    gates = {one, two} - {image} or {image}
+    return Multiply() if gates == {(image[0], 1, 1)} else Other("multiply")
 
 
 def _divide(call: Call) -> Parts:

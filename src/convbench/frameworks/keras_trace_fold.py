@@ -87,4 +87,11 @@ def _biased(steps: list[Step], step: Step) -> tuple[tuple[int, ...], Step] | Non
     return step.inputs, evolve(before, layer=layer, tensors=tensors, output=step.output)
 
 
-_RULES: tuple[Rule, ...] = (_padded_pool, _silu, _biased)
+def _gated(steps: list[Step], step: Step) -> tuple[tuple[int, ...], Step] | None:
+    """A gate and the image, which goes first."""
+    if not isinstance(step.layer, Multiply) or steps[step.inputs[0]].output == step.output:
+        return None
+    return (), evolve(step, inputs=step.inputs[::-1])
+
+
+_RULES: tuple[Rule, ...] = (_padded_pool, _silu, _biased, _gated)

@@ -102,9 +102,10 @@ def positions(shape: Shape) -> int:
 def words(name: str, between: str = " ") -> str:
     """The words of the name of a class, `LayerNormalization`.
 
-    >>> words("LayerNormalization"), words("GlobalMaxPooling2D"), words("ReLU", "_")
-    ('layer normalization', 'global max pooling 2d', 're_lu')
+    >>> words("LayerNormalization"), words("GlobalMaxPooling2D"), words("LeakyReLU", "_")
+    ('layer normalization', 'global max pooling 2d', 'leaky_relu')
     """
+    name = name.replace("PReLU", "Prelu").replace("ReLU", "Relu")
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[0-9]*[A-Z]+|[0-9]+", name)
     return between.join(part.lower() for part in parts)
 
@@ -192,9 +193,10 @@ def other(call: Call) -> Parts:
         facts = settings(**{k: v for k, v in plain.items() if _is_setting(v)})
         return (Part(Other(words(type(what).__name__), facts), call.arrays),)
     own = (call.held(v) for v in what.weights if "float" in str(v.dtype))
-    name = getattr(getattr(what, "function", None), "__name__", type(what).__name__)
-    facts = settings(epsilon=what.epsilon) if hasattr(what, "epsilon") else ()
-    return (Part(Other(words(name), facts), tuple(array for array in own if array)),)
+    called = getattr(getattr(what, "function", None), "__name__", type(what).__name__)
+    telling = ("groups", "epsilon", "rate", "stddev", "num_heads")
+    facts = settings(**{name: getattr(what, name) for name in telling if hasattr(what, name)})
+    return (Part(Other(words(called), facts), tuple(array for array in own if array)),)
 
 
 def _without_ones(shape: Iterable[int]) -> list[int]:
@@ -202,7 +204,7 @@ def _without_ones(shape: Iterable[int]) -> list[int]:
 
 
 def _is_setting(value: Any) -> bool:
-    return isinstance(value, int | float | str | tuple) and value not in (False, "")
+    return isinstance(value, int | float | str | tuple) and value is not False
 
 
 def _is_numeric(value: Any) -> bool:
