@@ -45,11 +45,12 @@ ALLOWED = {
         "trace",
     ),
     "record": ("units", "errors", "check", "modes", "parity"),
+    "canon": ("architectures", "graph", "messages", "reference", "errors"),
     "messages": ("record", "check", "errors", "modes", "units"),
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
-        *("evidence", "machine", "modes", "observation", "ops", "reference", "units"),
+        *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
     ),
     "launcher": ("messages", "errors", "units"),
     "runner": (
@@ -65,7 +66,9 @@ ALLOWED = {
     "report_throughput": ("record", "parity", "stats", "tables", "units"),
     "progress": ("record", "units"),
     "interrupts": (),
-    "options": ("architectures", "cases", "errors", "frameworks", "modes", "units"),
+    "options": (
+        *("architectures", "canon", "cases", "errors", "frameworks", "messages", "modes", "units"),
+    ),
 }
 
 FAMILY = (

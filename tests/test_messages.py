@@ -18,6 +18,7 @@ from tests.entries import MEMORY, REPORT, TASK, anything
 
 MESSAGES = [
     messages.Start(),
+    messages.Start(messages.Own("/a b/tables", ("/é", ""))),
     messages.Check("vgg16", "/somewhere/with spaces/é"),
     messages.Prepare(TASK, "tables", 0.3),
     messages.Rounds(100, 2),

@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from convbench import __version__, architectures
+from convbench import __version__, architectures, canon
 from convbench.check import CheckReport, check, erratum_sentence
 from convbench.commands import (
     BROKEN,
@@ -47,11 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _ready_streams()
     try:
-        if words[:1] == ["bench"]:  # its arguments are pytest's
-            status = bench(words[1:])
-        else:
-            options = _parser().parse_args(words)
-            status = options.run(options)
+        status = _run(words)
         sys.stdout.flush()
     except ConvbenchError as error:
         print(f"convbench: {error}", file=sys.stderr)
@@ -65,6 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("convbench: interrupted", file=sys.stderr)
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _run(words: Sequence[str]) -> int:
+    """One command, for which the user's own networks are part of the canon."""
+    if words[:1] == ["bench"]:  # its arguments are pytest's
+        return bench(words[1:])
+    options = _parser().parse_args(words)
+    options.own = canon.own(options.tables, "--tables", Path.cwd()) if options.tables else None
+    options.folders = canon.folders(tables_folder(), options.own)
+    with canon.joined(options.own):
+        status: int = options.run(options)
+    return status
 
 
 def _ready_streams() -> None:
@@ -85,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> Any:
         added = commands.add_parser(name, help=help_, description=help_)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, tables=None)
         return added
 
     def formatted(name: str, help_: str, run: Callable[[argparse.Namespace], int]) -> Any:
@@ -93,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--format", choices=FORMATS, default="table")
         return added
 
-    formatted("list", "every architecture with its paper and its size", list_)
+    listed = formatted("list", "every architecture with its paper and its size", list_)
     shown = formatted("show", "one architecture, layer by layer, with what is printed", show_)
     shown.add_argument("name", metavar="NAME")
     checked = formatted("check", "the papers against the arithmetic and the real models", check_)
@@ -115,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
+    for takes_own in (listed, shown, checked, alike, errata, reported):
+        takes_own.add_argument("--tables", metavar="DIR", type=Path, help="of your own networks")
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
     return parser
 
@@ -125,7 +135,7 @@ def list_(options: argparse.Namespace) -> int:
     broken: dict[str, None] = {}
     for name in architectures.ARCHITECTURES:
         try:
-            rows.append(_summary(name))
+            rows.append(_summary(name, options.folders))
         except TableError as error:
             broken[str(error)] = None
     if options.format == "json":
@@ -141,7 +151,7 @@ def list_(options: argparse.Namespace) -> int:
 def show_(options: argparse.Namespace) -> int:
     """Prints every layer of one architecture, with what its sources print of it."""
     graph = architectures.architecture(options.name)
-    report = _integers(options.name)
+    report = _integers(options.name, options.folders)
     layers = [
         {
             "at": node.address,
@@ -158,16 +168,16 @@ def show_(options: argparse.Namespace) -> int:
         findings, places = as_json(report.findings), _printed_by_place(report)
         layers = [{**layer, "printed": places.get(str(layer["at"]), "")} for layer in layers]
         content = {"layers": layers, "findings": findings, "implementations": implementations}
-        print_json({**_summary(options.name), **content})
+        print_json({**_summary(options.name, options.folders), **content})
         return OK
-    summary = _summary(options.name)
+    summary = _summary(options.name, options.folders)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
     shown = [{k: _text(v) for k, v in layer.items()} for layer in layers]
     print(table(shown, options.format))
     print(f"\n{count(graph.parameters)} parameters, {count(graph.buffers)} buffers, ", end="")
     print(f"{count(graph.macs)} multiply-accumulates")
     print("\nPrinted:", table([printed(f) for f in report.printed], options.format), sep="\n")
-    print_words([report])
+    print_words([report], read_sources(*options.folders))
     if implementations:
         print("\nImplementations:", as_text(implementations, options.format), sep="\n")
     return OK
@@ -176,8 +186,8 @@ def show_(options: argparse.Namespace) -> int:
 def check_(options: argparse.Namespace) -> int:
     """Prints what agrees and what does not; 1 if anything differs."""
     chosen = _frameworks(options.framework)
-    names, broken = _whole(architectures.select(options.names or ["all"]))
-    checked = _check_all(chosen, names)
+    names, broken = _whole(architectures.select(options.names or ["all"]), options.folders)
+    checked = _check_all(chosen, names, options)
     reports = [r for group in zip(*(reports for reports, _ in checked), strict=True) for r in group]
     found = [report for report in reports if report is not None]
     failures = [*broken, *(text for _, texts in checked for text in texts)]
@@ -186,7 +196,7 @@ def check_(options: argparse.Namespace) -> int:
     elif found:
         print(table([verdict(report) for report in found], options.format))
         print(total(found))
-        print_words(found)
+        print_words(found, read_sources(*options.folders))
     for text in failures:
         print(f"convbench: {text}", file=sys.stderr)
     if failures:
@@ -194,13 +204,13 @@ def check_(options: argparse.Namespace) -> int:
     return OK if all(report.proven for report in found) else DIFFERS
 
 
-def _whole(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def _whole(names: Sequence[str], folders: Sequence[Path]) -> tuple[list[str], list[str]]:
     """The names whose description and table can be read, and a sentence for each other."""
     whole, broken = [], []
     for name in names:
         try:
             architectures.architecture(name)
-            read_table(name, tables_folder())
+            read_table(name, *folders)
         except ConvbenchError as error:
             broken.append(str(error))
         else:
@@ -210,11 +220,11 @@ def _whole(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def errata_(options: argparse.Namespace) -> int:
     """Prints every erratum: where, what is printed, what is right, and why."""
-    sources = read_sources(tables_folder())
+    sources = read_sources(*options.folders)
     found = {
         f"{name}: {erratum_sentence(finding, sources)}": (name, finding)
         for name in architectures.select(options.names or ["all"])
-        for finding in _integers(name).errata
+        for finding in _integers(name, options.folders).errata
     }
     rows = [
         {
@@ -259,7 +269,7 @@ def report_(options: argparse.Namespace) -> int:
             "it is not the folder of one run",
             f"name one of its runs: {', '.join(runs)}" if runs else f"name one with {JOURNAL}",
         )
-    print(report.write(options.folder, tables_folder()))
+    print(report.write(options.folder, *options.folders))
     return OK
 
 
@@ -278,11 +288,13 @@ Checked: TypeAlias = tuple[list[CheckReport | None], list[str]]
 """A report for each name, and a sentence for each that has none."""
 
 
-def _check_all(chosen: Sequence[str | None], names: Sequence[str]) -> list[Checked]:
+def _check_all(
+    chosen: Sequence[str | None], names: Sequence[str], options: argparse.Namespace
+) -> list[Checked]:
     """What each framework says of each name, all frameworks at once."""
     if None in chosen:
-        return [([_integers(name) for name in names], [])]
-    launchers = [Launcher(framework) for framework in chosen if framework is not None]
+        return [([_integers(name, options.folders) for name in names], [])]
+    launchers = [Launcher(framework, own=options.own) for framework in chosen if framework]
     with ThreadPoolExecutor(max_workers=len(launchers)) as pool:
         try:
             return list(pool.map(lambda launcher: _check_in(launcher, names), launchers))
@@ -292,10 +304,10 @@ def _check_all(chosen: Sequence[str | None], names: Sequence[str]) -> list[Check
             raise
 
 
-def _integers(name: str) -> CheckReport:
+def _integers(name: str, folders: Sequence[Path]) -> CheckReport:
     """The paper against the arithmetic alone."""
     network = architectures.architecture
-    return check(network(name), read_table(name, tables_folder()), others=network)
+    return check(network(name), read_table(name, *folders), others=network)
 
 
 def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
@@ -321,10 +333,10 @@ def _frameworks(text: str | None) -> list[str | None]:
     return [None] if text == "none" else [*named(text)]
 
 
-def _summary(name: str) -> dict[str, Any]:
-    graph, folder = architectures.architecture(name), tables_folder()
-    reference: ReferenceTable = read_table(name, folder)
-    source = read_sources(folder)[reference.paper]
+def _summary(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+    graph = architectures.architecture(name)
+    reference: ReferenceTable = read_table(name, *folders)
+    source = read_sources(*folders)[reference.paper]
     return {
         "name": name,
         "family": architectures.family(name),

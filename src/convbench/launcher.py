@@ -48,8 +48,9 @@ class Launcher:
         timeout_s: Second = 600,
         python: str = sys.executable,
         spawn: bool = False,
+        own: messages.Own | None = None,
     ) -> None:
-        self.framework, self.timeout_s = framework, timeout_s
+        self.framework, self.timeout_s, self.own = framework, timeout_s, own
         self.version: str | None = None
         self._command = [python, "-m", "convbench.worker", framework]
         self._command += ["--spawn"] if spawn else []
@@ -79,7 +80,7 @@ class Launcher:
             self._start()
         if self._errors is not None:
             self._said = os.fstat(self._errors.fileno()).st_size
-        self.send(messages.Start())
+        self.send(messages.Start(self.own))
         child = Child(self, task)
         child.pid = child.expect(messages.Started, self.timeout_s, "starting").pid
         return child

@@ -17,8 +17,20 @@ from convbench.units import Second
 
 
 @frozen
+class Own:
+    """The user's own networks: the folder of their tables, and where functions come from."""
+
+    folder: str
+    path: tuple[str, ...]
+    """The Python path on which the functions that describe them are found."""
+
+
+@frozen
 class Start:
     """To the template: fork a child, which takes the requests that follow."""
+
+    own: Own | None = None
+    """Networks that it is to know beside convbench's."""
 
 
 @frozen

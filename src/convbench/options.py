@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import frozen
 
-from convbench import architectures, frameworks
+from convbench import architectures, canon, frameworks
 from convbench.cases import Case, cases
 from convbench.errors import BadOption, UnknownName
 from convbench.frameworks import PASSES
+from convbench.messages import Own
 from convbench.modes import DEFAULT, MODES
 from convbench.units import Second
 
@@ -49,8 +50,17 @@ def add(parser: Any) -> None:
         default="on",
         help="prove that what is compared is the same function; off prints no ratios",
     )
+    option("--bench-tables", metavar="DIR", help="tables of your own networks")
     option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
     parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
+
+
+def own_networks(config: Any) -> Own | None:
+    """The networks of the user's own that this run is to know; raises BadOption."""
+    given: str | None = config.getoption("bench_tables")
+    if given is None:
+        return None
+    return canon.own(config.invocation_params.dir / given, "--bench-tables", config.rootpath)
 
 
 @frozen

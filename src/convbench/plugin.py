@@ -10,19 +10,22 @@ import contextlib
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from attrs import define, field
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
-from convbench import frameworks, machine, options
+from convbench import canon, frameworks, machine, options
 from convbench.architectures import architecture
 from convbench.cases import Case, compared
 from convbench.errors import ConvbenchError, FrameworkMissing, UnknownName, Unsupported
 from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
+from convbench.launcher import Launcher
+from convbench.messages import Own
 from convbench.options import Options
 from convbench.progress import Progress
 from convbench.record import JOURNAL, Environment, Journal, Measurement, Task
@@ -43,8 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the options; a wrong one ends pytest with one sentence."""
     config.addinivalue_line("markers", "convbench_pass(name): the pass that a benchmark times")
+    known = contextlib.ExitStack()
+    config.add_cleanup(known.close)
     try:
-        config.stash[STATE] = State(options=Options.read(config))
+        own = options.own_networks(config)
+        known.enter_context(canon.joined(own))
+        config.stash[STATE] = State(options=Options.read(config), own=own)
     except ConvbenchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -54,6 +61,7 @@ class State:
     """What the plugin knows in one session."""
 
     options: Options
+    own: Own | None
     run: Run | None = None
     progress: Progress | None = None
     clocks: dict[str, WorkerClock] = field(factory=dict)
@@ -93,6 +101,7 @@ class State:
                 timeout_s=self.options.timeout_s,
                 journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
                 folder=config.rootpath,
+                launch=partial(Launcher, own=self.own),
             )
         return self.run
 
@@ -297,7 +306,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     try:
         if state.run.lost is None:
-            report.write(state.run.journal.path.parent, state.run.tables)
+            tables = canon.folders(state.run.tables, state.own)
+            report.write(state.run.journal.path.parent, *tables)
     except Exception as error:  # whatever goes wrong with a report, the results are shown
         reason = getattr(error, "strerror", None) or error
         state.run.lost = f"the report cannot be written: {reason}"

@@ -28,6 +28,9 @@ COUNT_QUANTITIES = (
 
 QUANTITIES = SHAPE_QUANTITIES + COUNT_QUANTITIES
 
+SOURCES = "sources.toml"
+"""The bibliography's name in its folder."""
+
 _SUFFIXES = {"": 0, "K": 1, "k": 1, "thousand": 1, "M": 2, "million": 2, "B": 3, "billion": 3}
 
 _NUMBER = re.compile(
@@ -156,6 +159,8 @@ class ReferenceTable:
     errata: tuple[Erratum, ...]
     file: str
     claims: tuple[Claim, ...] = ()
+    graph: str | None = None
+    """The function that describes a network of the user's own, as `module:function`."""
 
 
 @frozen
@@ -175,25 +180,35 @@ def tables_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "reference_tables"
 
 
-def read_sources(folder: Path) -> dict[str, Source]:
-    """The bibliography; raises TableError where an entry is incomplete."""
-    file = folder / "sources.toml"
-    found = {}
-    for key, entry in load(file).items():
-        place = Place(file.name, f"[{key}]")
-        fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
-        found[key] = Source(key, **fields)
+def read_sources(folder: Path, *own: Path) -> dict[str, Source]:
+    """The bibliography, and what folders of the user's own add to it, if they have one.
+
+    Raises TableError where an entry is incomplete or uses a key that is taken.
+    """
+    found: dict[str, Source] = {}
+    for file in (folder / SOURCES, *(f / SOURCES for f in own if (f / SOURCES).exists())):
+        for key, entry in load(file).items():
+            place = Place(file.name, f"[{key}]")
+            if key in found:
+                wanted = f"a key that {folder.name}/{SOURCES} does not have"
+                raise place.refuse(wanted, key, "cite that one, or take another key")
+            fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
+            found[key] = Source(key, **fields)
     return found
 
 
-def read_table(name: str, folder: Path) -> ReferenceTable:
-    """The reference table of an architecture; raises TableError with file, table and row."""
-    file = folder / f"{name}.toml"
+def read_table(name: str, folder: Path, *own: Path) -> ReferenceTable:
+    """The reference table of an architecture; raises TableError with file, table and row.
+
+    One that is in a folder of the user's own says what function describes the network.
+    """
+    file = next((f / f"{name}.toml" for f in own if (f / f"{name}.toml").exists()), None)
+    required: dict[str, type] = {"name": str, "paper": str, "table": list}
+    required |= {"graph": str} if file else {}
+    file = file or folder / f"{name}.toml"
     content = load(file)
-    sources = read_sources(folder)
-    top = Place(file.name, "").mapping(
-        content, {"name": str, "paper": str, "table": list}, {"erratum": list, "claim": list}
-    )
+    sources = read_sources(folder, *own)
+    top = Place(file.name, "").mapping(content, required, {"erratum": list, "claim": list})
     if top["name"] != name:
         raise TableError(file.name, "name", f"{name!r}, the name of the file", repr(top["name"]))
     rows = tuple(row for i, t in enumerate(top["table"], 1) for row in _rows(file.name, i, t))
@@ -206,11 +221,12 @@ def read_table(name: str, folder: Path) -> ReferenceTable:
     cited += [(claim.where, claim.source) for claim in claims]
     for where, key in cited:
         if key not in sources:
-            wanted = "a source that is a key of sources.toml"
+            both = " or ".join(f"{f.name}/{SOURCES}" for f in (folder, *own))
+            wanted = f"a source that is a key of {both if own else SOURCES}"
             remedy = hint(key, sources) or "add it there"
             raise TableError(file.name, where, wanted, repr(key), remedy)
     _refuse_contradictions(file.name, rows, errata)
-    return ReferenceTable(name, top["paper"], rows, errata, file.name, claims)
+    return ReferenceTable(name, top["paper"], rows, errata, file.name, claims, top.get("graph"))
 
 
 @frozen

@@ -7,7 +7,8 @@ the byte.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from convbench import plots, report_modes
@@ -16,7 +17,7 @@ from convbench.errors import BadRecord
 from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
-from convbench.reference import read_sources
+from convbench.reference import Source, read_sources
 from convbench.report_throughput import (
     PASS_TITLES,
     busy,
@@ -30,8 +31,10 @@ from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, size
 
 
-def write(folder: Path, tables: Path) -> Path:
+def write(folder: Path, *tables: Path) -> Path:
     """Writes `report.md` and its plot beside the journal in `folder`, and renews the index.
+
+    `tables` are the folders of the reference tables: convbench's, and perhaps the user's own.
 
     Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
     """
@@ -40,18 +43,18 @@ def write(folder: Path, tables: Path) -> Path:
     if measured:
         plots.throughput(_panels(measured), folder / "throughput.png")
     report = folder / "report.md"
-    _replace(report, markdown(entries, folder.name, tables))
+    _replace(report, markdown(entries, folder.name, *tables))
     write_index(folder.parent)
     return report
 
 
-def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
+def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
     """The whole report as text."""
     measurements = measurements_of(entries)
     parts = [
         f"# convbench report {name}",
         _environment(entries),
-        _structure([e for e in entries if isinstance(e, CheckReport)], tables),
+        _structure([e for e in entries if isinstance(e, CheckReport)], read_sources(*tables)),
         "## Throughput" if measurements else "",
         "![Throughput by architecture, pass and framework](throughput.png)"
         if any(m.rounds_s for m in measurements)
@@ -60,7 +63,7 @@ def markdown(entries: Sequence[Entry], name: str, tables: Path) -> str:
         report_modes.section([m for m in measurements if m.rounds_s], proven(entries)),
         _memory(measurements),
         _unfinished(entries),
-        _how(measurements),
+        _how(measurements, tables[1:]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -131,7 +134,7 @@ def _environment(entries: Sequence[Entry]) -> str:
     return "\n\n".join(filter(None, ("## Environment", shown, warning)))
 
 
-def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
+def _structure(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> str:
     if not reports:
         return ""
     frameworks = list(dict.fromkeys(r.framework or "integers" for r in reports))
@@ -161,12 +164,11 @@ def _structure(reports: Sequence[CheckReport], tables: Path) -> str:
         "one image. Unverified: numbers that agree, but whose digits nobody has read in the source "
         "itself or in two copies of it. A model that differs anywhere, in any layer, is not timed."
     )
-    parts = ["## Structure", note, table(rows), _errata(reports, tables)]
+    parts = ["## Structure", note, table(rows), _errata(reports, sources)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _errata(reports: Sequence[CheckReport], tables: Path) -> str:
-    sources = read_sources(tables)
+def _errata(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> str:
     lines = []
     for report in reports:
         name = f"{report.name} {report.framework}"
@@ -238,7 +240,7 @@ def _unfinished(entries: Sequence[Entry]) -> str:
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
-def _how(measurements: Sequence[Measurement]) -> str:
+def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
     if not measurements:
         return ""
     task = measurements[0].task
@@ -255,6 +257,9 @@ def _how(measurements: Sequence[Measurement]) -> str:
         options["mode"] = ",".join(modes)
     if measurements[0].budget_s is not None:
         options["seconds"] = f"{measurements[0].budget_s:g}"
+    for folder in own:
+        if any((folder / f"{m.task.architecture}.toml").exists() for m in measurements):
+            options["tables"] = shlex.quote(os.path.relpath(folder))
     words = " ".join(f"--bench-{name} {value}" for name, value in options.items())
     return "\n\n".join(
         [

@@ -23,7 +23,7 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import evidence, machine, messages
+from convbench import canon, evidence, machine, messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
 from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported, one_line
@@ -93,39 +93,37 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
     pipe.send(messages.Ready(version, forks))
-    while wait_for_start(pipe):
+    while (start := wait_for_start(pipe)) is not None:
         if not forks:
-            Child(pipe, framework).serve()
+            Child(pipe, framework, start.own).serve()
             return
         child = os.fork()
         if child == 0:
-            run_child(pipe, framework)
+            run_child(Child(pipe, framework, start.own))
         _, status = os.waitpid(child, 0)
         pipe.break_line()
         pipe.send(messages.Exited(os.waitstatus_to_exitcode(status)))
 
 
-def wait_for_start(pipe: Pipe) -> bool:
-    """Whether a child is wanted; drops what was meant for one that has died meanwhile."""
+def wait_for_start(pipe: Pipe) -> messages.Start | None:
+    """The wish for a child; drops what was meant for one that has died meanwhile."""
     while True:
         try:
             request = pipe.receive()
         except BadRecord:
             continue  # the rest of a line that a dying child had begun to read
-        if request is None:
-            return False
-        if isinstance(request, messages.Start):
-            return True
+        if request is None or isinstance(request, messages.Start):
+            return request
 
 
-def run_child(pipe: Pipe, framework: Framework) -> NoReturn:
+def run_child(child: Child) -> NoReturn:
     """Serves one task in a forked child, which never returns to the template's code."""
     code = 1
     try:
         die_with_parent()
         with contextlib.suppress(OSError):  # if memory runs out, it is this process that goes
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-        Child(pipe, framework).serve()
+        child.serve()
         code = 0
     except BaseException:  # its last line becomes the last words that the parent quotes
         traceback.print_exc()
@@ -140,18 +138,20 @@ class Child:
 
     pipe: Pipe
     framework: Framework
+    own: messages.Own | None = None
     _baseline_bytes: Byte = 0
     _step: Callable[[], None] | None = None
 
     def serve(self) -> None:
         """Answers requests until told to stop."""
         self._baseline_bytes = machine.resident_bytes()
-        self.pipe.send(messages.Started(os.getpid()))
-        while True:
-            request = self.pipe.receive()
-            if request is None or isinstance(request, messages.Stop):
-                return
-            self.pipe.send(self._answer(request))
+        with canon.joined(self.own):
+            self.pipe.send(messages.Started(os.getpid()))
+            while True:
+                request = self.pipe.receive()
+                if request is None or isinstance(request, messages.Stop):
+                    return
+                self.pipe.send(self._answer(request))
 
     def _answer(self, request: messages.Message) -> messages.Reply:
         try:
@@ -178,7 +178,10 @@ class Child:
     def _check(self, name: str, tables: Path, mode: str) -> CheckReport:
         graph = architecture(name)
         model = self.framework.build(graph, allocate=False, mode=mode)
-        return self._compared(graph, read_table(name, tables), model, mode)
+        return self._compared(graph, self._table(name, tables), model, mode)
+
+    def _table(self, name: str, tables: Path) -> ReferenceTable:
+        return read_table(name, *canon.folders(tables, self.own))
 
     def _compared(
         self, graph: Graph, table: ReferenceTable, model: Model, mode: str
@@ -199,7 +202,7 @@ class Child:
 
     def _prepare(self, task: Task, tables: Path, warmup_s: Second) -> messages.Reply:
         graph, framework = architecture(task.architecture), self.framework
-        table = read_table(task.architecture, tables)
+        table = self._table(task.architecture, tables)
         pass_ = _pass(task)
         if pass_ != "forward":
             _refuse_single_values(graph, task.batch)

@@ -192,19 +192,24 @@ def family(name: str) -> str:
     return ARCHITECTURES[name].__module__.rpartition(".")[2]
 
 
+def groups() -> dict[str, tuple[str, ...]]:
+    """All that may be asked for, and the architectures that it means."""
+    known: dict[str, tuple[str, ...]] = {"all": tuple(ARCHITECTURES), "headline": HEADLINE}
+    for name in ARCHITECTURES:
+        known[family(name)] = (*known.get(family(name), ()), name)
+    # A name wins over a family of that name.
+    return known | {name: (name,) for name in ARCHITECTURES}
+
+
 def select(wanted: Iterable[str]) -> tuple[str, ...]:
     """Names of architectures for names, family names, `headline` or `all`, each once, in order.
 
     Raises UnknownName with the nearest of all that may be asked for.
     """
-    groups: dict[str, tuple[str, ...]] = {"all": tuple(ARCHITECTURES), "headline": HEADLINE}
-    for name in ARCHITECTURES:
-        members = groups.setdefault(family(name), ())
-        groups[family(name)] = (*members, name)
-    groups |= {name: (name,) for name in ARCHITECTURES}  # a name wins over a family of that name
+    known = groups()
     chosen: dict[str, None] = {}
     for word in wanted:
-        if word not in groups:
-            raise UnknownName("architecture", word, tuple(groups))
-        chosen |= dict.fromkeys(groups[word])
+        if word not in known:
+            raise UnknownName("architecture", word, tuple(known))
+        chosen |= dict.fromkeys(known[word])
     return tuple(chosen)

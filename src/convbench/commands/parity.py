@@ -15,6 +15,7 @@ from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Open, Settings, Side, parity
 from convbench.launcher import Child, Launcher
+from convbench.messages import Own
 from convbench.modes import DEFAULT
 from convbench.parity import SAME, Parity
 from convbench.record import as_json
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     tasks = _tasks(options)
     settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
     found, failures = [], []
-    with _cleaning_up(), _workers() as open_:
+    with _cleaning_up(), _workers(options.own) as open_:
         for number, (name, sides) in enumerate(tasks, start=1):
             try:
                 result = parity(architectures.architecture(name), sides, settings, open_)
@@ -114,13 +115,13 @@ def _cleaning_up() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _workers() -> Iterator[Open]:
+def _workers(own: Own | None) -> Iterator[Open]:
     """A function that opens a child of a framework, whose template is started once."""
     launchers: dict[str, Launcher] = {}
 
     def open_(framework: str, label: str) -> Child:
         if framework not in launchers:
-            launchers[framework] = Launcher(framework, timeout_s=SLOW)
+            launchers[framework] = Launcher(framework, timeout_s=SLOW, own=own)
         return launchers[framework].open(label)
 
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from convbench.check import CheckReport, Finding, erratum_sentence
-from convbench.reference import read_sources, tables_folder
+from convbench.reference import Source
 from convbench.units import count
 
 
@@ -36,9 +36,8 @@ def total(reports: Sequence[CheckReport]) -> str:
     )
 
 
-def print_words(reports: Sequence[CheckReport]) -> None:
+def print_words(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> None:
     """What needs words, once, whatever number of frameworks found it."""
-    sources = read_sources(tables_folder())
     differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
     errata = [f"{r.name}: {erratum_sentence(f, sources)}" for r in reports for f in r.errata]
     unverified = [
