@@ -10,7 +10,7 @@ from attrs import evolve
 
 from convbench.architectures import architecture
 from convbench.errors import Unsupported
-from convbench.ops import AvgPool, Conv, Flatten, Input, Pad
+from convbench.ops import AvgPool, BatchNorm, Conv, Flatten, Input, Pad
 from convbench.trace import Other, described
 from tests.small_graphs import GRAPHS, OTHERS
 
@@ -144,6 +144,42 @@ def test_a_model_takes_no_memory_for_weights_or_values():
     assert trace(huge, "huge", (3, 1024, 1024)).macs == 3 * 2**40
 
 
+class KeepsItsNorm(nn.Module):
+    """Whose `train` forgets to return the model, as people write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.SyncBatchNorm(3)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+
+    def forward(self, x):
+        return self.norm(x) + torch.zeros(1)
+
+
+def test_a_model_for_many_devices_traces_on_one_whatever_device_is_the_default():
+    with pytorch_trace.without_weights():
+        found = trace(KeepsItsNorm(), "model", IMAGE)
+    assert [step.layer for step in found.steps[1:]] == [BatchNorm(eps=1e-5, decay=0.9)]
+
+
+def test_what_does_not_depend_on_the_image_is_left_out_of_the_count_and_said():
+    class Adds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 1)
+
+        def forward(self, x):
+            return x + self.conv(torch.ones(2, 1, 8, 8))
+
+    found = trace(Adds(), "model", IMAGE)
+    assert found.macs == sum(step.macs for step in found.steps) == 0
+    assert "192 multiply-accumulates" in found.notes[0]
+    assert [held.path for held in found.steps[1].tensors] == ["conv.weight", "conv.bias"]
+
+
 def test_what_is_a_model():
     assert pytorch_trace.is_model(nn.ReLU())
     assert not pytorch_trace.is_model(nn.ReLU)
@@ -179,6 +215,11 @@ class Says(nn.Module):
         return f"{x.shape}"
 
 
+class Leaves(nn.Module):
+    def forward(self, x):
+        return torch.from_numpy(x.numpy())
+
+
 class Locked(nn.Module):
     def __init__(self):
         super().__init__()
@@ -193,8 +234,9 @@ class Locked(nn.Module):
     [
         (Chooses, "net, inner.0", "asks for the value of a tensor", "torch.where"),
         (Selects, "net", "shape of a tensor depends", "torch.where"),
+        (Leaves, "net", "numpy", "torch.where"),
         (TakesTwo, "net", "missing 1 required positional argument: 'y'", "one batch of images"),
-        (Says, "net", "returns str", "return the tensors"),
+        (Says, "net", "what it returns (str)", "return tensors"),
         (lambda: nn.Sequential(nn.Conv2d(5, 2, 3)), "net, 0", "5", "two images of (3, 8, 8)"),
         (lambda: nn.Sequential(nn.LazyConv2d(2, 3)), "net, 0", "no shape", "run the model once"),
         (Locked, "net", "cannot be copied", "outside of the model"),

@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import torch
-from attrs import frozen
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import (
@@ -29,7 +28,7 @@ from convbench.frameworks.pytorch_layers import TableConv2d
 from convbench.frameworks.pytorch_trace_arithmetic import ARITHMETIC
 from convbench.frameworks.pytorch_trace_calls import BATCH, leaves
 from convbench.frameworks.pytorch_trace_layers import LAYERS
-from convbench.frameworks.pytorch_trace_recorder import Arrays, Listener, Recorder, Value
+from convbench.frameworks.pytorch_trace_recorder import Arrays, Fixed, Listener, Recorder, Value
 from convbench.frameworks.pytorch_trace_shapes import SHAPES
 from convbench.ops import Input, Shape
 from convbench.trace import Held, Step, Trace
@@ -61,17 +60,31 @@ def trace(model: nn.Module, name: str, image: Shape) -> Trace:
     model = getattr(model, "_orig_mod", model)  # what torch.compile was given
     _require_traceable(model, name)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with fake, torch.no_grad(), warnings.catch_warnings():
+    with fake, torch.device("cpu"), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a model warns of in training concerns nobody here
-        twin, known = _twin(model, name)
         flops = FlopCounterMode(display=False)
         recorder = Recorder({**LAYERS, **SHAPES, **ARITHMETIC}, flops)
-        for tensor, held in known:
-            recorder.know(tensor, Arrays((held,), whole=True))
+        twin = _twin(model, name, recorder)
         answers = _run(twin, recorder, name, image)
     steps, outputs = recorder.finished(answers)
-    counted = not any(isinstance(module, TableConv2d) for module in model.modules())
-    return _trace(model, name, steps, outputs, flops.get_total_flops() if counted else None)
+    total = flops.get_total_flops() // 2 // BATCH - recorder.aside
+    return _trace(model, name, steps, outputs, total, _notes(model, recorder.aside))
+
+
+_UNCOUNTED = "PyTorch's counter takes a convolution by a table for a whole one: no total of it."
+
+
+def _notes(model: nn.Module, aside: int) -> tuple[str, ...]:
+    """What has to be known of the multiply-accumulates."""
+    notes = []
+    if any(isinstance(module, TableConv2d) for module in model.modules()):
+        notes.append(_UNCOUNTED)
+    if aside:
+        notes.append(
+            f"{aside:,} multiply-accumulates are spent on what does not depend on the image, "
+            "and are left out."
+        )
+    return tuple(notes)
 
 
 def _trace(
@@ -79,12 +92,12 @@ def _trace(
     name: str,
     steps: tuple[Step, ...],
     outputs: tuple[int, ...],
-    flops: int | None,
+    macs: int,
+    notes: tuple[str, ...],
 ) -> Trace:
     """The trace with the totals as the model itself has them."""
     held = [held for _, held in _arrays(model)]
     used = {tensor.path for step in steps for tensor in step.tensors}
-    uncounted = "PyTorch's counter takes a convolution by a table for a whole one: no total of it."
     return Trace(
         name,
         "pytorch",
@@ -93,9 +106,9 @@ def _trace(
         sum(p.numel() for p in model.parameters() if p.requires_grad),
         sum(h.size for h in held if not h.trainable),
         sum(p.numel() for p in model.parameters()),
-        None if flops is None else flops // 2 // BATCH,
+        None if _UNCOUNTED in notes else macs,
         tuple(h for h in held if h.path not in used),
-        () if flops is not None else (uncounted,),
+        notes,
     )
 
 
@@ -120,14 +133,21 @@ def _require_traceable(model: nn.Module, name: str) -> None:
 
 
 class _Faking(TorchFunctionMode):
-    """Copies a tensor as one with its shape and no values."""
+    """Copies a tensor that is no array of the model as one with its shape and no values."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if func is Tensor.__deepcopy__:
             memo: _Memo = args[1]
-            return memo.setdefault(id(args[0]), _faked(args[0]))
+            if id(args[0]) not in memo:
+                memo[id(args[0])] = _faked(args[0])
+                self._recorder.know(memo[id(args[0])], Fixed("constant"))
+            return memo[id(args[0])]
         return func(*args, **(kwargs or {}))
 
 
@@ -140,34 +160,40 @@ def _faked(tensor: Tensor) -> Tensor:
     return fake
 
 
-def _twin(model: nn.Module, name: str) -> tuple[nn.Module, list[tuple[Tensor, Held]]]:
-    """A copy with fake tensors in training mode, and the arrays of both."""
-    known = list(_arrays(model))
-    tensors = (*model.parameters(), *model.buffers())
+def _twin(model: nn.Module, name: str, recorder: Recorder) -> nn.Module:
+    """A copy with fake tensors in training mode; the recorder knows the arrays of both."""
     try:
-        memo: _Memo = {id(tensor): _faked(tensor) for tensor in tensors}
-        known += [(memo[id(tensor)], held) for tensor, held in known]
-        with _Faking():
+        memo: _Memo = {}
+        for tensor in (*model.parameters(), *model.buffers()):
+            memo[id(tensor)] = _faked(tensor)
+            recorder.know(memo[id(tensor)], Fixed("constant"))
+        for tensor, held in _arrays(model):
+            for each in (tensor, memo[id(tensor)]):  # a closure may still use the model's own
+                recorder.know(each, Arrays((held,), whole=True))
+        with _Faking(recorder):
             twin = copy.deepcopy(model, memo)
     except Exception as error:
         why = f"it cannot be copied: {_said(error)}"
         raise Unsupported(name, why, "keep what cannot be copied outside of the model") from error
     for module in twin.modules():
+        if isinstance(module, nn.SyncBatchNorm):
+            object.__setattr__(
+                module, "__class__", nn.BatchNorm2d
+            )  # which is the same on one device, and runs on a CPU
         if isinstance(module, nn.modules.batchnorm._NormBase):
             module.num_batches_tracked = None  # a mean over all batches would ask for its value
-    return twin.train(), known
+    twin.train()
+    return twin
 
 
-@frozen
-class _Remedies:
-    """What a user can do where a model cannot be followed."""
-
-    values = (
-        "a model is traced on images without values: decide by shapes or settings, or with "
-        "torch.where, not by what a tensor holds"
-    )
-    arguments = "give a model whose forward takes one batch of images and nothing else"
-    images = "see that the model takes two images of {image} in training mode"
+_VALUES = (
+    "decide by shapes or settings, or with torch.where: a model is traced on images without values"
+)
+_REMEDIES = {
+    **dict.fromkeys(("bool", "item", "tolist", "int", "float", "index", "numpy", "array"), _VALUES),
+    "cuda": "let the model make its tensors on the device of its input, x.device",
+}
+"""What a user can do, by the function that failed."""
 
 
 def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[int, ...]:
@@ -179,16 +205,15 @@ def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[
     try:
         with recorder.flops, Listener(recorder), _no_traceback():
             answer = twin(images)
-    except Unsupported:
-        raise
     except Exception as error:
-        place = recorder.place
-        what = f"{name}, {place}" if place else name
-        raise Unsupported(what, _said(error), _remedy(error, image)) from error
+        if isinstance(error, Unsupported):
+            raise Unsupported(f"{name}, {error.what}", error.why, error.remedy) from error
+        what = f"{name}, {recorder.place}" if recorder.place else name
+        raise Unsupported(what, _said(error), _remedy(error, recorder.failed, image)) from error
     answers = recorder.values(leaves(answer))
     if not answers:
-        why = f"it returns {type(answer).__name__} without a tensor that was made of the image"
-        raise Unsupported(name, why, "let forward return the tensors that it computes")
+        why = f"what it returns ({type(answer).__name__}) was not computed from the image"
+        raise Unsupported(name, why, "let forward return tensors that PyTorch's functions computed")
     return answers
 
 
@@ -203,12 +228,13 @@ def _no_traceback() -> Iterator[None]:
         logger.disabled = before
 
 
-def _remedy(error: Exception, image: Shape) -> str:
+def _remedy(error: Exception, function: str, image: Shape) -> str:
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
-        return _Remedies.values
+        return _VALUES
     if isinstance(error, TypeError) and "forward()" in str(error):
-        return _Remedies.arguments
-    return _Remedies.images.format(image=image)
+        return "give a model whose forward takes one batch of images and nothing else"
+    usual = f"see that the model takes two images of {image} in training mode"
+    return _REMEDIES.get(function, usual)
 
 
 def _said(error: Exception) -> str:

@@ -31,7 +31,7 @@ def _scaled(recorder: Recorder, call: Call, x: Any, factor: float) -> None:
     elif factor == 0:
         recorder.know(call.result, Fixed("zeros"))
     else:
-        recorder.record(call, Scale(factor), (x,))
+        recorder.record(call, Scale(float(factor)), (x,))
 
 
 def _shifted(recorder: Recorder, call: Call, x: Any, constant: float) -> None:

@@ -60,7 +60,7 @@ def function_name(function: Any) -> str:
     name = getattr(function, "__name__", type(function).__name__)
     if name == "__get__":
         name = function.__self__.__name__  # what a tensor has as an attribute
-    bare = name.strip("_")
+    bare = name.partition(".")[0].strip("_")  # an operator has its types behind a dot
     return _ALIASES.get(bare, bare)
 
 

@@ -220,14 +220,18 @@ def _maximum_over(recorder: Recorder, call: Call) -> None:
         recorder.other(call, "max over axes", (("axes", str(axes)),))
 
 
-_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum")
-_TORCH_BATCH_NORM = (
+_BATCH_NORM = (
+    *("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+)
+_OPERATOR_BATCH_NORM = (
     *("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
 )
+"""`torch.batch_norm` and what TorchScript calls take the same in another order."""
 
 
 def _batch_norm(recorder: Recorder, call: Call) -> None:
-    names = _TORCH_BATCH_NORM if call.function is torch.batch_norm else (*_BATCH_NORM, "eps")
+    functional = call.function is torch.nn.functional.batch_norm
+    names = _BATCH_NORM if functional else _OPERATOR_BATCH_NORM
     told = {name: call.get(i, name) for i, name in enumerate(names)}
     roles = ("weight", "bias", "running_mean", "running_var")
     held = [recorder.held(told[role], role) for role in roles]

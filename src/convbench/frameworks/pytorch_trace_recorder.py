@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from convbench.errors import Unsupported
 from convbench.frameworks.pytorch_layers import Composed
 from convbench.frameworks.pytorch_trace_calls import (
     BATCH,
@@ -77,12 +79,16 @@ class Recorder:
     handlers: Mapping[str, Handler]
     flops: FlopCounterMode
     steps: list[Step] = field(factory=list, init=False)
+    aside: int = field(default=0, init=False)
+    """Multiply-accumulates for one image that are spent on what does not depend on it."""
     _places: list[_Place] = field(factory=list, init=False)
     _running: list[_Place] = field(factory=list, init=False)
     _turns: int = field(default=0, init=False)
     _origins: dict[int, tuple[Origin, Tensor]] = field(factory=dict, init=False)
     """By `id`, each with its tensor, which must live as long as its `id` is used."""
     _muted: bool = field(default=False, init=False)
+    failed: str = field(default="", init=False)
+    """The function that raised an error, if one did."""
 
     def know(self, tensor: Tensor, origin: Origin) -> None:
         """Notes where a tensor is from."""
@@ -177,13 +183,26 @@ class Recorder:
         """Takes in one call."""
         if self._muted or not any(True for _ in leaves(call.result)):
             return
+        self._require_seen(call)
         shapes_alone = call.name.startswith("new_") or call.name.endswith("_like")
         if self.values(call.tensors) and not shapes_alone:
             self.handlers.get(call.name, Recorder.other)(self, call)
             return
+        self.aside += call.macs
         origin = _without_value(call, () if shapes_alone else call.tensors, self)
         for tensor in leaves(call.result):
             self.know(tensor, origin)
+
+    def _require_seen(self, call: Call) -> None:
+        """Raises Unsupported for a tensor that comes from a call that nobody was told of."""
+        for tensor in call.tensors:
+            if isinstance(tensor, FakeTensor) and id(tensor) not in self._origins:
+                raise Unsupported(
+                    f"{call.name} in {self.place or 'the model itself'}",
+                    "what it takes comes from a function that does not show what it does, such "
+                    "as one compiled by TorchScript or mapped by torch.vmap",
+                    "write that function in plain PyTorch, or set PYTORCH_JIT=0 for TorchScript",
+                )
 
     def watch(self, model: nn.Module) -> None:
         """Puts hooks on every module that say which one is running."""
@@ -208,10 +227,17 @@ class Recorder:
     def _left(self, module: nn.Module, args: Any, output: Any) -> None:
         if isinstance(module, Composed):
             self._muted = False
-            call = Call(module, "", args, {}, output, 0)
-            held = self.uses((*module.parameters(), *module.buffers()))
-            self.record(call, module.op, args, held)
+            self._whole(module, module.op, args, output)
+        elif self._running[-1].leaf and any(id(t) not in self._origins for t in leaves(output)):
+            self._whole(module, Other(type(module).__name__.lower()), args, output)
         self._running.pop()
+
+    def _whole(self, module: nn.Module, layer: Layer, args: Any, output: Any) -> None:
+        """Records a module as one step, whatever it does inside."""
+        call = Call(module, "", args, {}, output, 0)
+        if self.values(leaves(args)) and any(True for _ in leaves(output)):
+            held = self.uses((*module.parameters(), *module.buffers()))
+            self.record(call, layer, leaves(args), held)
 
     def finished(self, answers: tuple[int, ...]) -> tuple[tuple[Step, ...], tuple[int, ...]]:
         """The steps with what belongs together joined, with their addresses, and the answers."""
@@ -237,7 +263,9 @@ class Listener(TorchFunctionMode):
     ) -> Any:
         counter = self._recorder.flops
         before = counter.get_total_flops()
+        self._recorder.failed = function_name(func)
         result = func(*args, **(kwargs or {}))
+        self._recorder.failed = ""
         macs = (counter.get_total_flops() - before) // 2 // BATCH
         name = function_name(func)
         changed = args[0] if name == "setitem" else result
@@ -276,7 +304,7 @@ def _without_value(call: Call, tensors: tuple[Tensor, ...], recorder: Recorder) 
 def _address(step: Step, place: _Place, turns: Counter[int]) -> str:
     """The path of the module, with the function's name unless the step is all that it does."""
     if not place.function:
-        return place.path
+        return place.path or "model"
     alone = place.leaf and turns[place.turn] == 1
     own = step.tensors and all(t.path.rpartition(".")[0] == place.path for t in step.tensors)
     if place.path and (alone or own):

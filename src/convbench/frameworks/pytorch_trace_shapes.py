@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch_trace_calls import BATCH, Call, shape_of
 from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
-from convbench.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Padding, Shape, Upsample
+from convbench.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
 
 
 def _kept(recorder: Recorder, call: Call) -> None:
@@ -49,11 +49,16 @@ def _permuted(recorder: Recorder, call: Call) -> None:
     """What moves axes; where all but one of them are 1, nothing moves."""
     x = call.get(0, "input")
     position = recorder.position(x)
-    alike = call.result.shape[0] == x.shape[0] and len(_without_ones(shape_of(x))) <= 1
-    if position is not None and alike:
+    if position is not None and _axes(x) == _axes(call.result):
         recorder.same(call, position)
     else:
         recorder.other(call, "permute", _told(call))
+
+
+def _axes(tensor: Tensor) -> list[tuple[int, int]]:
+    """Size and distance in memory along each axis that is not 1: moving axes moves these."""
+    sizes = zip(tensor.shape, tensor.stride(), strict=True)
+    return [(int(n), int(distance)) for n, distance in sizes if n != 1]
 
 
 def _told(call: Call) -> tuple[tuple[str, str], ...]:
@@ -77,6 +82,8 @@ def _padded(recorder: Recorder, call: Call) -> None:
         recorder.record(call, Pad(sides), (x,))
     elif image and value == 0 and not (any(sides) or front) and back > 0:
         recorder.record(call, PadChannels(back), (x,))
+    elif image and value == 0 and not any(sides):
+        recorder.other(call, "pad channels", (("before", str(front)), ("after", str(back))))
     elif image and not (front or back):
         recorder.other(call, "pad", (("value", str(float(value))), ("padding", str(sides))))
     else:
@@ -95,7 +102,7 @@ def _item(recorder: Recorder, call: Call) -> None:
         recorder.same(call, position)
         return
     slices = _slices(index, x)
-    if slices is None or slices[0] != range(x.shape[0]):
+    if slices is None or slices[0] != range(x.shape[0]) or not result.numel():
         recorder.other(call, "slice", (("index", _written(index)),))
     elif slices[1] != range(x.shape[1]):
         channels = ("channels", _written(slice(slices[1].start, slices[1].stop, slices[1].step)))
@@ -128,27 +135,26 @@ def _written(index: Any) -> str:
     return "..." if index is Ellipsis else str(index) if isinstance(index, int) else "tensor"
 
 
+def _border(taken: range, size: int) -> tuple[int, int]:
+    """How many positions of an axis lie before those that are taken, and behind.
+
+    A stride leaves out by itself what follows the last position that it reaches.
+    """
+    reached = len(range(taken.start, size, taken.step)) == len(taken)
+    return taken.start, 0 if reached else size - taken[-1] - 1
+
+
 def _cropped(recorder: Recorder, call: Call, position: int, rows: range, columns: range) -> None:
     """Part of the positions of an image: a border taken away, then each so many-th one kept."""
-    x, result = call.args[0], call.result
-    channels, height, width = (int(n) for n in x.shape[1:])
-    # A stride leaves out what follows its last position by itself.
-    below = max(height - rows.stop, 0) if rows.step == 1 else 0
-    right = max(width - columns.stop, 0) if columns.step == 1 else 0
-    sides: Padding = (-rows.start, -below, -columns.start, -right)
-    strided = (rows.step, columns.step) != (1, 1)
-    if len(range(rows.start, height, rows.step)) != len(rows) + below * (rows.step == 1):
-        recorder.other(call, "slice", (("index", _written(call.args[1])),))
-        return
-    if len(range(columns.start, width, columns.step)) != len(columns) + right * (columns.step == 1):
-        recorder.other(call, "slice", (("index", _written(call.args[1])),))
-        return
-    if any(sides):
-        left = (channels, height - rows.start - below, width - columns.start - right)
-        position = recorder.step(call.name, Pad(sides), (position,), left)
-    if strided:
+    channels, height, width = (int(n) for n in call.args[0].shape[1:])
+    (above, below), (left, right) = _border(rows, height), _border(columns, width)
+    if above or below or left or right:
+        rest = (channels, height - above - below, width - left - right)
+        pad = Pad((-above, -below, -left, -right))
+        position = recorder.step(call.name, pad, (position,), rest)
+    if (rows.step, columns.step) != (1, 1):
         op = MaxPool((1, 1), stride=(rows.step, columns.step))
-        position = recorder.step(call.name, op, (position,), shape_of(result))
+        position = recorder.step(call.name, op, (position,), shape_of(call.result))
     recorder.same(call, position)
 
 

@@ -111,6 +111,14 @@ def _scaled_tanh(steps: Sequence[Step], first: int, i: int) -> Step | None:
     return evolve(step, layer=one, inputs=steps[first].inputs)
 
 
+def _scale(steps: Sequence[Step], first: int, i: int) -> Step | None:
+    """A fixed number, and another."""
+    step, before = steps[i], steps[first]
+    if not (isinstance(step.layer, Scale) and isinstance(before.layer, Scale)):
+        return None
+    return evolve(step, layer=Scale(before.layer.factor * step.layer.factor), inputs=before.inputs)
+
+
 def _bias(steps: Sequence[Step], first: int, i: int) -> Step | None:
     """A convolution or dense layer without bias, and an array of one value per channel added."""
     step, weighted = steps[i], steps[first]
@@ -118,11 +126,12 @@ def _bias(steps: Sequence[Step], first: int, i: int) -> Step | None:
         return None
     if weighted.layer.bias or not _follows(steps, first, i) or len(step.tensors) != 1:
         return None
-    bias, channels = step.tensors[0], weighted.output[0]
-    shape = bias.shape[1:] if bias.shape[:1] == (1,) and channels > 1 else bias.shape
-    if shape != (channels, *(1,) * (len(weighted.output) - 1)):
+    assert isinstance(step.layer, Other)
+    channels, ones = weighted.output[0], ", 1" * (len(weighted.output) - 1)
+    per_channel = {f"({channels}{ones or ','})", f"(1, {channels}{ones})"}
+    if dict(step.layer.settings)["shape"] not in per_channel:
         return None
-    held = evolve(bias, name="bias", shape=(channels,))
+    held = evolve(step.tensors[0], name="bias", shape=(channels,))
     return evolve(
         step,
         layer=evolve(weighted.layer, bias=True),
@@ -175,4 +184,6 @@ def _flatten(steps: Sequence[Step], first: int, i: int) -> Step | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (*(_silu, _gate, _scaled_tanh, _bias, _max_pool, _global_mean, _flatten),)
+RULES: tuple[Rule, ...] = (
+    *(_silu, _gate, _scale, _scaled_tanh, _bias, _max_pool, _global_mean, _flatten),
+)
