@@ -223,6 +223,14 @@ def wider():
     return Mine(channels=33)
 
 
+class Looking(Mine):
+    '''Asks for the value of its weights while it is made.'''
+
+    def __init__(self):
+        super().__init__()
+        self.largest = float(self.one.weight.max())
+
+
 def needs_width(width):
     return Mine(width)
 
@@ -263,7 +271,7 @@ def run(capsys):
 
 @pytest.mark.pytorch
 @pytest.mark.usefixtures("mine")
-@pytest.mark.parametrize("path", ["Mine", "model"])
+@pytest.mark.parametrize("path", ["Mine", "model", "Looking"])
 def test_the_paper_s_network_in_another_style_ends_in_0(run, path):
     status, out, err = run(f"my_models:{path}", "--as", "mnist_convnet")
     assert (status, err) == (cli.OK, "")
@@ -290,7 +298,7 @@ def test_json_has_every_entry_and_the_totals(run):
     assert status == cli.DIFFERS
     assert list(found) == [
         *("model", "architecture", "framework", "same", "closes", "paper", "found", "difference"),
-        *("gap", "entries", "notes", "paragraph"),
+        *("gap", "entries", "notes", "doubts", "paragraph"),
     ]
     assert (found["same"], found["closes"]) == (False, True)
     (entry,) = found["entries"]

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from convbench import architecture
 from convbench.fidelity.differences import Counts
+from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import COUNTED, UNUSED, ledger
 from convbench.graph import Builder
 from convbench.ops import (
@@ -301,3 +302,14 @@ def test_an_array_that_two_steps_share_counts_once():
     found = ledger(trace, evolve(shared, printed=shared.parameters))
     assert found.closes
     assert [(e.kind, e.delta) for e in found.entries] == [("shared weights", Counts(-12))]
+
+
+def test_what_could_not_be_seen_proves_nothing():
+    graph = architecture("lenet5")
+    found = ledger(described(graph), described(graph))
+    sure = Explanation("mine", "lenet5", "keras", found)
+    doubtful = evolve(sure, doubts=("conv may change conv/kernel before it is used",))
+    assert (sure.same, doubtful.same) == (True, False)
+    assert sure.paragraph.startswith("mine is lenet5 as its paper describes it: 60,000 parameters")
+    assert doubtful.paragraph.startswith("mine may be lenet5, but that is not proven: 60,000")
+    assert doubtful.paragraph.endswith("Conv may change conv/kernel before it is used.")

@@ -176,13 +176,13 @@ def test_a_layer_of_functions_is_what_its_functions_are():
 def test_a_changed_convolution_is_followed():
     trace = followed(Padded(4, 3, activation="silu", name="conv"))
     assert layers_of(trace) == [Pad(1), Conv(4, 3), Silu()]
-    assert trace.notes == ()
+    assert trace.doubts == ()
 
 
 def test_arithmetic_on_weights_is_told():
     trace = followed(Standardized(4, 3, name="conv"))
     assert layers_of(trace) == [Conv(4, 3)]
-    assert trace.notes == ("conv may change conv/kernel before it is used",)
+    assert trace.doubts == ("conv may change conv/kernel before it is used",)
 
 
 def test_frozen_layers_hold_arrays_that_are_not_trained():
@@ -270,7 +270,7 @@ class Raw(keras.Model):
 def test_what_is_computed_by_tensorflow_alone_is_one_step_and_told():
     trace = followed(layers.Lambda(lambda x: tf.nn.relu(x) + 1, name="raw"))
     assert [(step.address, step.layer) for step in trace.steps[1:]] == [("raw", Other("lambda"))]
-    assert trace.notes == ("raw computes outside keras.ops: what it does is not compared",)
+    assert trace.doubts == ("raw computes outside keras.ops: what it does is not compared",)
 
 
 @pytest.mark.parametrize(

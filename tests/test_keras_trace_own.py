@@ -64,7 +64,7 @@ def test_a_network_of_ours_is_traced_back_to_its_description(name):
     trace = traced(built(graph), graph.input)
     assert same(trace, graph)
     assert closes(trace)
-    assert (trace.unused, trace.notes) == ((), ())
+    assert (trace.unused, trace.doubts) == ((), ())
 
 
 @pytest.mark.parametrize(

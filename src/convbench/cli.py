@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
-    for takes_own in (listed, shown, checked, alike, errata, reported):
+    for takes_own in (listed, shown, checked, alike, explained, errata, reported):
         takes_own.add_argument("--tables", metavar="DIR", type=Path, help="of your own networks")
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
     return parser

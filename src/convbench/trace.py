@@ -98,6 +98,8 @@ class Trace:
     """Arrays that no step uses."""
     notes: tuple[str, ...] = ()
     """What a reader must know of how it was traced, in sentences."""
+    doubts: tuple[str, ...] = ()
+    """What the trace may not show, in sentences: with one of them nothing is proven."""
 
     @cached_property
     def owned(self) -> tuple[tuple[Held, ...], ...]:

@@ -33,6 +33,5 @@ def explain(
     name = name or type(model).__name__
     image = input or tracer.image_of(model) or graph.input
     theirs = tracer.trace(model, name, image)
-    return Explanation(
-        name, graph.name, theirs.framework, ledger(described(graph), theirs), theirs.notes
-    )
+    found = ledger(described(graph), theirs)
+    return Explanation(name, graph.name, theirs.framework, found, theirs.notes, theirs.doubts)

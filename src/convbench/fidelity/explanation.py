@@ -23,11 +23,13 @@ class Explanation:
     ledger: Ledger
     notes: tuple[str, ...] = ()
     """What else a reader should know, in sentences."""
+    doubts: tuple[str, ...] = ()
+    """What could not be seen of the model, in sentences: with one of them nothing is proven."""
 
     @property
     def same(self) -> bool:
-        """Whether it is the paper's network."""
-        return self.ledger.same
+        """Whether it is proven to be the paper's network."""
+        return self.ledger.same and not self.doubts
 
     @property
     def closes(self) -> bool:
@@ -46,8 +48,8 @@ class Explanation:
         parts = [self.paragraph]
         if self.ledger.entries:
             parts.append(table(self.rows(), format_, left=("in the model", "in the paper's")))
-        if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
+        if self.notes or self.doubts:
+            parts.append("\n".join(f"- {note}" for note in (*self.doubts, *self.notes)))
         return "\n\n".join(parts)
 
     def rows(self) -> list[dict[str, str]]:
@@ -62,6 +64,8 @@ class Explanation:
         model, ledger = self.model, self.ledger
         if self.same:
             first = f"{model} is {self.architecture} as its paper describes it"
+        elif ledger.same:
+            first = f"{model} may be {self.architecture}, but that is not proven"
         else:
             first = f"{model} is not {self.architecture} as its paper describes it"
         sentences = [f"{first}: {_totals(ledger)}."]
@@ -70,7 +74,7 @@ class Explanation:
             sentences.append(f"{'; '.join(said[:LONGEST])}.")
         if len(said) > LONGEST:
             sentences.append(f"{len(said) - LONGEST} more differences are in the ledger.")
-        sentences.append(_closing(ledger))
+        sentences += [_closing(ledger), *(f"{doubt}." for doubt in self.doubts)]
         return " ".join(
             sentence[0].upper() + sentence[1:] if i else sentence
             for i, sentence in enumerate(sentences)
@@ -100,6 +104,7 @@ class Explanation:
                 for entry in ledger.entries
             ],
             "notes": list(self.notes),
+            "doubts": list(self.doubts),
             "paragraph": self.paragraph,
         }
 

@@ -67,15 +67,22 @@ def load_model(text: str) -> Any:
         return found
     if not callable(found):
         raise Unsupported(text, f"a {type(found).__name__} is no model", "name what returns one")
+    model = _made(text, found)
+    tracer_of(model)
+    return model
+
+
+def _made(text: str, call: Any) -> Any:
+    """What the callable returns, without memory for weights unless it asks for their values."""
+    arguments = _offline(call)
+    with contextlib.suppress(Exception), _without_weights():
+        return call(**arguments)
     try:
-        with _without_weights():
-            model = found(**_offline(found))
+        return call(**arguments)
     except Exception as error:  # what other people's code raises may be anything at all
         why = f"calling it fails with {type(error).__name__}: {one_line(str(error), 300)}"
         remedy = "name a callable that needs no arguments; functools.partial makes one"
         raise Unsupported(text, why, remedy) from error
-    tracer_of(model)
-    return model
 
 
 def _module(text: str, name: str) -> Any:

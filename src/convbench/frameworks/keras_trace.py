@@ -104,7 +104,7 @@ class _Tracer:
         fixed = shape[0] if isinstance(shape, tuple) and shape else None
         self.batch = fixed if isinstance(fixed, int) else _BATCH
         self.steps: list[Step] = []
-        self.notes: list[str] = []
+        self.doubts: list[str] = []
         self.at: dict[int, int] = {}
         """Positions of the steps that the symbolic tensors of these ids leave."""
         self.alive: list[Any] = []
@@ -173,7 +173,7 @@ class _Tracer:
                 raise
         del self.steps[before:]
         if not where.startswith(("keras.", "tensorflow.")):
-            self.notes.append(f"{self._path(self.layers[1:])} has an activation of its own")
+            self.doubts.append(f"{self._path(self.layers[1:])} has an activation of its own")
         result = keras.KerasTensor(value.shape, value.dtype)
         layer = Other(words(name.strip("<>")))
         self._bind(result, self._step(name, layer, (self.at[id(value)],), shape_of(value), ()))
@@ -197,7 +197,7 @@ class _Tracer:
             self.addresses = names
             outputs = self._atomic(layer, other, args, kwargs, address="")
             where = self._path(self.layers[1:])
-            self.notes.append(f"{where} computes outside keras.ops: what it does is not compared")
+            self.doubts.append(f"{where} computes outside keras.ops: what it does is not compared")
             return outputs
         if simple and len(self.steps) == before + 1:
             self.addresses = names
@@ -307,7 +307,7 @@ class _Tracer:
             if alike and self.paths.get(id(array)) not in used:
                 if len(sizes) > 1:
                     where, path = self._path(self.layers[1:]), self.paths.get(id(array))
-                    self.notes.append(f"{where} may change {path} before it is used")
+                    self.doubts.append(f"{where} may change {path} before it is used")
                 return array
         return None
 
@@ -335,7 +335,7 @@ class _Tracer:
             sum(t.size for t in held if not t.trainable),
             self.model.count_params(),
             unused=tuple(t for t in held if t.path not in used),
-            notes=tuple(dict.fromkeys(self.notes)),
+            doubts=tuple(dict.fromkeys(self.doubts)),
         )
 
     def _where(self, what: Any) -> str:
