@@ -228,7 +228,7 @@ class Looking(Mine):
 
     def __init__(self):
         super().__init__()
-        self.largest = float(self.one.weight.max())
+        self.largest = float(self.one.weight.detach().max())
 
 
 def needs_width(width):
