@@ -43,6 +43,7 @@ ENVIRONMENT = Environment(
     convbench="0.1.0",
     commit="0123456789ab with changes",
     started="2026-11-22T06:24:00+00:00",
+    packages=(("torch", "2.13.0"), ("keras", "3.15.1")),
 )
 
 BARE_ENVIRONMENT = Environment(

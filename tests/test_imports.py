@@ -60,9 +60,10 @@ ALLOWED = {
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
-        *("modes", "report_modes", "report_throughput", "tables"),
+        *("modes", "report_modes", "report_parity", "report_throughput", "tables"),
     ),
     "report_modes": ("record", "modes", "report_throughput", "stats", "tables", "units"),
+    "report_parity": ("parity", "record", "tables", "units"),
     "report_throughput": ("record", "parity", "stats", "tables", "units"),
     "progress": ("record", "units"),
     "interrupts": (),

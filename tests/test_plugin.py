@@ -123,6 +123,15 @@ def test_parity_can_be_switched_off(pytester, fault):
     assert parities(pytester.path / "r") == []
 
 
+def test_parity_can_look_at_more_steps(pytester):
+    result = bench(pytester, *MODES, "-k", "parity", "--bench-parity-steps", "3")
+    result.assert_outcomes(passed=1, deselected=7)
+    (parity,) = parities(pytester.path / "r")
+    assert parity.steps == 3
+    written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
+    assert "of 3 steps" in written.partition("## The same function")[2]
+
+
 def test_a_mode_that_a_framework_of_ones_own_lacks_fails_with_one_sentence(pytester):
     result = bench(pytester, "--bench-mode", "fast", "-k", "structure or forward")
     result.assert_outcomes(failed=2, deselected=2)

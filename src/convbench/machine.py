@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,15 @@ def environment(folder: Path) -> Environment:
         convbench=__version__,
         commit=_commit(folder),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        packages=tuple((name, version(name)) for name in PACKAGES if _installed(name)),
     )
+
+
+PACKAGES = ("torch", "keras", "tensorflow", "numpy")
+
+
+def _installed(name: str) -> bool:
+    return any(True for _ in distributions(name=name))
 
 
 def default_threads() -> int:

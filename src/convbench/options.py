@@ -22,7 +22,7 @@ from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
 DEFAULT_FRAMEWORKS = ("pytorch", "keras")
-MOST = {"batch": 10**9, "threads": 4096, "seconds": 10**6, "timeout": 10**6}
+MOST = {"batch": 10**9, "threads": 4096, "seconds": 10**6, "timeout": 10**6, "parity_steps": 1000}
 """More than anybody means, and less than what frameworks and clocks break at."""
 
 
@@ -50,6 +50,7 @@ def add(parser: Any) -> None:
         default="on",
         help="prove that what is compared is the same function; off prints no ratios",
     )
+    option("--bench-parity-steps", metavar="N", default="1", help="training steps to compare")
     option("--bench-tables", metavar="DIR", help="tables of your own networks")
     option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
     parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
@@ -78,6 +79,8 @@ class Options:
     timeout_s: Second
     parity: bool
     """Whether to prove that what is compared computes the same function."""
+    parity_steps: int
+    """Training steps that are compared for that, each of which builds on those before it."""
     report: Path | None
 
     @classmethod
@@ -105,6 +108,7 @@ class Options:
             seconds=_number(config, "seconds", float),
             timeout_s=_number(config, "timeout", float),
             parity=one_of("parity", config.getoption("bench_parity"), ("on", "off")) == "on",
+            parity_steps=_number(config, "parity_steps", int),
             report=_report_folder(config),
         )
 
@@ -127,7 +131,7 @@ def _names(config: Any, option: str) -> tuple[str, ...]:
 
 def _number(config: Any, name: str, type_: type[Any]) -> Any:
     """An option that must be a positive number, within reason; None if it is not given."""
-    option, text = f"--bench-{name}", config.getoption(f"bench_{name}")
+    option, text = f"--bench-{name.replace('_', '-')}", config.getoption(f"bench_{name}")
     if text is None:
         return None
     try:

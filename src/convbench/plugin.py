@@ -263,7 +263,8 @@ def _prove(state: State, run: Run, pair: tuple[Case, Case]) -> None:
     """Fails the test if two sides do not compute the same; raises what keeps it from knowing."""
     state.proven.append(pair)
     one, other = ((case.framework, case.mode) for case in pair)
-    settings = Settings(threads=state.options.threads or machine.default_threads())
+    threads = state.options.threads or machine.default_threads()
+    settings = Settings(threads=threads, steps=state.options.parity_steps)
     found = run.parity(architecture(pair[0].architecture), (one, other), settings)
     if not found.same:
         sides = " and ".join(found.sides)

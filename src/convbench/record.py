@@ -83,6 +83,8 @@ class Environment:
     commit: str | None
     started: str
     """When the run began: ISO 8601, UTC."""
+    packages: tuple[tuple[str, str], ...] = ()
+    """Name and version of each package installed that a framework stands on."""
 
 
 @frozen(kw_only=True)

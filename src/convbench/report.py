@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from convbench import plots, report_modes
+from convbench import plots, report_modes, report_parity
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
@@ -55,6 +55,7 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         f"# convbench report {name}",
         _environment(entries),
         _structure([e for e in entries if isinstance(e, CheckReport)], read_sources(*tables)),
+        report_parity.section(entries),
         "## Throughput" if measurements else "",
         "![Throughput by architecture, pass and framework](throughput.png)"
         if any(m.rounds_s for m in measurements)
@@ -117,7 +118,7 @@ def _environment(entries: Sequence[Entry]) -> str:
         ("convbench", f"{environment.convbench}, commit {environment.commit or ABSENT}"),
     ]
     versions = {m.task.framework: m.version for m in measurements if m.version}
-    rows += versions.items()
+    rows += versions.items() if versions else environment.packages
     for what, shared in (
         ("device", {m.task.device for m in measurements}),
         ("batch", {str(m.task.batch) for m in measurements}),
