@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from convbench import messages
 from convbench.errors import BadRecord
 from convbench.messages import decode, encode
+from convbench.own import Own, Reference
 from convbench.record import Memory
 from tests.builders import alike
 from tests.entries import MEMORY, REPORT, TASK, anything
@@ -21,6 +22,18 @@ MESSAGES = [
     messages.Start(messages.Own("/a b/tables", ("/é", ""))),
     messages.Check("vgg16", "/somewhere/with spaces/é"),
     messages.Prepare(TASK, "tables", 0.3),
+    messages.PrepareOwn(
+        TASK,
+        Own(
+            make=Reference("models", "Net.small", "gAQu", "Net.small(3)"),
+            input=(3, 32, 32),
+            classes=10,
+            loss=Reference("losses", "mine"),
+            path=("/a folder/é", "/b"),
+        ),
+        0.3,
+    ),
+    messages.PrepareOwn(TASK, Own(make=Reference("models", "net"), input=(784,)), 0.0),
     messages.Rounds(100, 2),
     messages.Peak(),
     messages.Examine(
@@ -39,12 +52,14 @@ MESSAGES = [
     messages.Started(4321),
     messages.Checked(REPORT),
     messages.Prepared(report=REPORT, build_s=0.5, first_s=2.0, warmup_s=(0.1, 1 / 3)),
+    messages.Prepared(report=None, build_s=0.5, first_s=2.0, warmup_s=()),
     messages.Timed((1e-7, 0.25)),
     messages.Timed(()),
     messages.Peaks(MEMORY),
     messages.Peaks(Memory()),
     messages.Refused("two\nlines and “quotes”"),
     messages.Refused("it differs", REPORT, "failed"),
+    messages.Refused("it is a model of keras", framework="keras"),
     messages.Examined(),
     messages.Exited(-9),
 ]

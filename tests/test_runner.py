@@ -13,12 +13,15 @@ from attrs import define, evolve, field
 from convbench import machine, messages
 from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.own import Own, Reference
 from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
 from convbench.runner import (
     MAX_ROUNDS,
     MIN_LONG_ROUNDS,
     MIN_ROUNDS,
     ROUND,
+    WARMUP,
+    OtherFramework,
     Run,
     Timing,
     WorkerClock,
@@ -83,6 +86,9 @@ class FakeChild:
             case messages.Prepare():
                 warmup_s = (step_s, step_s, step_s * 9)
                 return messages.Prepared(report=REPORT, build_s=1.0, first_s=5.0, warmup_s=warmup_s)
+            case messages.PrepareOwn():
+                warmup_s = (step_s, step_s, step_s * 9)
+                return messages.Prepared(report=None, build_s=1.0, first_s=5.0, warmup_s=warmup_s)
             case messages.Rounds(count=count):
                 first, self.rounds = self.rounds, self.rounds + count
                 return messages.Timed(tuple(self.launcher.round_s(first + i) for i in range(count)))
@@ -380,3 +386,50 @@ def test_closing_the_run_closes_its_launchers(run):
     this.check("lenet5", "fakes")
     this.close()
     assert launcher.closed
+
+
+OWN = Own(make=Reference("models", "small", label="small"), input=(1, 28, 28))
+
+
+@pytest.mark.parametrize(("step_s", "seconds", "iterations", "rounds"), PLANS)
+def test_a_model_of_ones_own_is_timed_as_the_papers_are_and_in_no_journal(
+    run, step_s, seconds, iterations, rounds
+):
+    launcher = FakeLauncher(step_s)
+    this = run(launcher)
+    measured = this.time_own(TASK, OWN, seconds)
+    assert (measured.iterations, len(measured.rounds_s)) == (iterations, rounds)
+    assert measured.rounds_s == tuple(launcher.round_s(i) for i in range(rounds))
+    assert measured == Measurement(
+        task=TASK,
+        outcome="measured",
+        version="fakes 1.0",
+        build_s=1.0,
+        first_s=5.0,
+        warmup_s=(step_s, step_s, step_s * 9),
+        iterations=iterations,
+        rounds_s=measured.rounds_s,
+        memory=Memory(host_bytes=7),
+        budget_s=seconds,
+        load_before=0.5,
+        load_after=0.5,
+    )
+    (child,) = launcher.children
+    assert child.closed
+    assert child.asked[0] == messages.PrepareOwn(TASK, OWN, min(WARMUP, seconds))
+    assert this.entries == on_disk(this) == []
+
+
+def test_the_seconds_of_the_run_are_those_of_a_model_that_asks_for_none(run):
+    assert run(FakeLauncher(), 1.5).time_own(TASK, OWN).budget_s == 1.5
+
+
+def test_whose_model_it_is_comes_back_from_the_worker_that_cannot_run_it(run):
+    script = {messages.PrepareOwn: messages.Refused("it is a model of keras", framework="keras")}
+    this = run(FakeLauncher(script=script))
+    with pytest.raises(
+        OtherFramework, match=r"^lenet5 fakes forward: it is a model of keras"
+    ) as error:
+        this.time_own(TASK, OWN)
+    assert error.value.framework == "keras"
+    assert this.entries == []

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
 FORM = "reference_tables/README.md has the form"
 
 
@@ -77,6 +78,11 @@ def one_line(text: str, most: int) -> str:
     plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).strip()
     first = next(iter(plain.splitlines()), "")
     return " ".join("".join(c if c.isprintable() else " " for c in first).split())[:most]
+
+
+def is_about_memory(error: Exception) -> bool:
+    """Whether what a framework raises means that there is no memory left."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

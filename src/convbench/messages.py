@@ -12,6 +12,7 @@ from convbench import record
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.modes import DEFAULT
+from convbench.own import Own
 from convbench.record import Memory, Task
 from convbench.units import Second
 
@@ -49,6 +50,15 @@ class Prepare:
 
     task: Task
     tables: str
+    warmup_s: Second
+
+
+@frozen
+class PrepareOwn:
+    """Build and warm up one pass of a model that is described nowhere."""
+
+    task: Task
+    own: Own
     warmup_s: Second
 
 
@@ -117,10 +127,10 @@ class Checked:
 
 @frozen(kw_only=True)
 class Prepared:
-    """The task can be timed: its model is the paper's and has been warmed up."""
+    """The task can be timed: its model is the paper's, or one's own, and has been warmed up."""
 
-    report: CheckReport
-    """Without what no source states."""
+    report: CheckReport | None
+    """Without what no source states; None for a model of one's own, which has no paper."""
     build_s: Second = field(validator=record.SECONDS)
     first_s: Second = field(validator=record.SECONDS)
     warmup_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.SECONDS)))
@@ -153,6 +163,8 @@ class Refused:
     report: CheckReport | None = None
     """What differs, where that is the reason."""
     outcome: Literal["failed", "refused"] = "refused"
+    framework: str | None = None
+    """The one that the model belongs to, where that is the reason."""
 
 
 @frozen
@@ -163,7 +175,7 @@ class Exited:
     """Exit code; the negative number of the signal that killed it."""
 
 
-Request: TypeAlias = Start | Check | Prepare | Rounds | Peak | Examine | Stop
+Request: TypeAlias = Start | Check | Prepare | PrepareOwn | Rounds | Peak | Examine | Stop
 Reply: TypeAlias = (
     Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Examined | Refused | Exited
 )
@@ -172,7 +184,7 @@ Message: TypeAlias = Request | Reply
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
-        *(Start, Check, Prepare, Rounds, Peak, Examine, Stop),
+        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Examine, Stop),
         *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Examined, Refused),
         Exited,
     )

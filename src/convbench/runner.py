@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from convbench import machine, messages
 from convbench.check import CheckReport
@@ -21,6 +21,7 @@ from convbench.examination import Settings, Side, parity
 from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
+from convbench.own import Own
 from convbench.parity import Parity
 from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.units import Second
@@ -36,6 +37,7 @@ CLOCK: Second = 1e-9
 """No step is taken to be faster, whatever a coarse clock says."""
 BLOCK: Second = 0.25
 """Rounds are timed back to back for about so long between two messages."""
+VERIFYING, BUILDING = "building, verifying and warming up", "building and warming up"
 
 
 class WorkerClock:
@@ -178,9 +180,13 @@ class Run:
         measurement = Measurement(
             task=task, outcome="failed", budget_s=self.seconds, load_before=machine.load()
         )
+        request = messages.Prepare(task, str(self.tables), min(WARMUP, self.seconds))
         try:
             with self._open(task.framework, task.label) as child:
-                timing = self._warm(child, task, clock, measurement, keep=keep)
+                reply = child.ask(request, messages.Prepared, VERIFYING)
+                if reply.report is not None and keep:
+                    self._keep_report(reply.report)
+                timing = _warm(child, clock, measurement, reply, VERIFYING)
                 yield timing
                 measurement = timing.finish()
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
@@ -194,30 +200,22 @@ class Run:
         if keep:
             self.keep(measurement)
 
-    def _warm(
-        self, child: Child, task: Task, clock: WorkerClock, measurement: Measurement, *, keep: bool
-    ) -> Timing:
-        request = messages.Prepare(task, str(self.tables), min(WARMUP, self.seconds))
-        stage = "building, verifying and warming up"
-        reply = child.ask(request, messages.Prepared, stage)
-        report = reply.report
-        if report is not None and keep:
-            self._keep_report(report)
-        if isinstance(reply, messages.Refused):
-            kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
-            raise kind(task.label, stage, reply.why)
-        usual = max(median(reply.warmup_s), CLOCK)
-        iterations = max(1, ceil(ROUND / usual))
-        least = MIN_LONG_ROUNDS if usual > self.seconds else MIN_ROUNDS
-        rounds = min(MAX_ROUNDS, max(least, ceil(self.seconds / (usual * iterations))))
-        warm = evolve(
-            measurement,
-            version=child.launcher.version,
-            build_s=reply.build_s,
-            first_s=reply.first_s,
-            warmup_s=reply.warmup_s,
+    def time_own(self, task: Task, own: Own, seconds: Second | None = None) -> Measurement:
+        """What came of one pass of a model of one's own; none of it is kept.
+
+        Raises FrameworkMissing; OtherFramework if the model is not of the task's; WorkerFailed.
+        """
+        budget_s = seconds or self.seconds
+        measurement = Measurement(
+            task=task, outcome="failed", budget_s=budget_s, load_before=machine.load()
         )
-        return Timing(child, clock, warm, rounds, iterations)
+        request = messages.PrepareOwn(task, own, min(WARMUP, budget_s))
+        with self._open(task.framework, task.label) as child:
+            reply = child.ask(request, messages.Prepared, BUILDING)
+            timing = _warm(child, WorkerClock(), measurement, reply, BUILDING)
+            for _ in range(timing.rounds * timing.iterations):
+                timing.step()
+            return timing.finish()
 
     def keep(self, entry: Entry) -> None:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
@@ -257,6 +255,34 @@ class Run:
             raise
 
 
+def _warm(
+    child: Child,
+    clock: WorkerClock,
+    measurement: Measurement,
+    reply: messages.Prepared | messages.Refused,
+    stage: str,
+) -> Timing:
+    """How a task whose child has answered is to be timed; raises WorkerFailed if it refused."""
+    task, budget_s = measurement.task, measurement.budget_s or 0.0
+    if isinstance(reply, messages.Refused):
+        if reply.framework is not None:
+            raise OtherFramework(task.label, stage, reply.why, reply.framework)
+        kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
+        raise kind(task.label, stage, reply.why)
+    usual = max(median(reply.warmup_s), CLOCK)
+    iterations = max(1, ceil(ROUND / usual))
+    least = MIN_LONG_ROUNDS if usual > budget_s else MIN_ROUNDS
+    rounds = min(MAX_ROUNDS, max(least, ceil(budget_s / (usual * iterations))))
+    warm = evolve(
+        measurement,
+        version=child.launcher.version,
+        build_s=reply.build_s,
+        first_s=reply.first_s,
+        warmup_s=reply.warmup_s,
+    )
+    return Timing(child, clock, warm, rounds, iterations)
+
+
 def ask_check(child: Child, architecture: str, tables: Path, mode: str = DEFAULT) -> CheckReport:
     """The report of an open child on one architecture's model, built without weights.
 
@@ -288,3 +314,10 @@ class TaskRefused(WorkerFailed):
     def reason(self) -> str:
         """Why it is not run."""
         return self.why
+
+
+@frozen(str=False, eq=False)
+class OtherFramework(TaskRefused):
+    """A task with a model of one's own that belongs to another framework."""
+
+    framework: str

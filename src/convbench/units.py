@@ -6,6 +6,7 @@ Times are seconds, memory is bytes, counts are plain integers. Names carry the u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 Second = float
@@ -69,6 +70,15 @@ def count(value: int) -> str:
     '138,357,544'
     """
     return f"{value:,}"
+
+
+def shape(sizes: Iterable[int]) -> str:
+    """The sizes of an array.
+
+    >>> shape((3, 224, 224))
+    '3x224x224'
+    """
+    return "x".join(map(str, sizes))
 
 
 def signed(value: int) -> str:

@@ -23,22 +23,28 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import canon, evidence, machine, messages
+from convbench import canon, evidence, machine, messages, worker_own
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
-from convbench.errors import BadRecord, ConvbenchError, FrameworkMissing, Unsupported, one_line
+from convbench.errors import (
+    BadRecord,
+    ConvbenchError,
+    FrameworkMissing,
+    Unsupported,
+    is_about_memory,
+)
 from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
 from convbench.modes import variant
 from convbench.observation import Observation
 from convbench.ops import BatchNorm
+from convbench.own import said
 from convbench.record import Memory, Task, condensed
 from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second, size
 
 CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
 """What a coarse clock calls no time at all may have been so long."""
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
 
 
 @define
@@ -160,6 +166,8 @@ class Child:
                     return messages.Checked(self._check(name, Path(tables), mode))
                 case messages.Prepare(task=task, tables=tables, warmup_s=warmup_s):
                     return self._prepare(task, Path(tables), warmup_s)
+                case messages.PrepareOwn():
+                    return self._prepare_own(request)
                 case messages.Rounds(count=count, iterations=iterations):
                     return messages.Timed(self._rounds(count, iterations))
                 case messages.Examine():
@@ -222,6 +230,21 @@ class Child:
         first_s, *warmup = self._warm_up(warmup_s)
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
+        )
+
+    def _prepare_own(self, request: messages.PrepareOwn) -> messages.Reply:
+        values = request.task.batch * prod(request.own.input)
+        if request.task.device == "cpu":
+            _refuse_beyond_memory(4 * values)
+        try:
+            ready = worker_own.make_ready(self.framework, _pass(request.task), request)
+        except worker_own.ForeignModel as error:
+            return messages.Refused(str(error), framework=error.framework)
+        self._step, self._baseline_bytes = ready.step, ready.baseline_bytes
+        machine.reset_peak_resident()
+        first_s, *warmup = self._warm_up(request.warmup_s)
+        return messages.Prepared(
+            report=None, build_s=ready.build_s, first_s=first_s, warmup_s=tuple(warmup)
         )
 
     def _examine(self, request: messages.Examine) -> messages.Reply:
@@ -349,10 +372,7 @@ def _difference(report: CheckReport) -> str:
 
 def _sentence(error: Exception) -> str:
     """The first line of what a framework says, or the plain fact if it is about memory."""
-    text = str(error)
-    if any(sign in text for sign in OUT_OF_MEMORY):
-        return "out of memory; choose a smaller batch"
-    return ": ".join(filter(None, (type(error).__name__, one_line(text, most=300))))
+    return "out of memory; choose a smaller batch" if is_about_memory(error) else said(error)
 
 
 if __name__ == "__main__":

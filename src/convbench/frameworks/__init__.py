@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from attrs import frozen
@@ -116,6 +116,30 @@ class Framework(Protocol):
         """Peaks since `prepare`; None where the device is the host."""
 
 
+@runtime_checkable
+class OwnModels(Protocol):
+    """What a framework has besides, if it can time models that are described nowhere."""
+
+    def takes(self, model: Any) -> bool:
+        """Whether this is a model of this framework."""
+
+    def answer(self, model: Any, images: Array) -> tuple[int, ...] | None:
+        """The shape of the model's answer in inference mode; None if it is not one array.
+
+        Puts the model on the device that was prepared; images are as the model takes them.
+        """
+
+    def own_step(
+        self,
+        model: Any,
+        pass_: Pass,
+        images: Array,
+        labels: Array,
+        loss: Callable[..., Any] | None,
+    ) -> Callable[[], None]:
+        """One pass as `step` has it; a loss is called as the framework's own are."""
+
+
 PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))
 """What a framework must have."""
 
@@ -160,6 +184,11 @@ def known(name: str) -> Known:
     if "." in name:
         return Known(name, (), f"put {name} on the Python path", None)
     raise UnknownName("framework", name, tuple(FRAMEWORKS))
+
+
+def among(packages: Collection[str]) -> list[str]:
+    """The frameworks whose first package is one of these."""
+    return [name for name, place in FRAMEWORKS.items() if {*place.needs[:1]} & {*packages}]
 
 
 def require_mode(framework: Framework, mode: str) -> None:

@@ -142,11 +142,39 @@ class Keras:
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x, y = tf.constant(images_last(images)), tf.constant(labels)
         if pass_ == "forward":
-            network = _inference(model)
-            compiled = tf.function(lambda images: network(images, training=False), autograph=False)
+            compiled = _compiled_forward(_inference(model))
             return self._finished(lambda: compiled(x))
         compiled = _training(model, update=pass_ == "train_step")
         return self._finished(lambda: compiled(x, y))
+
+    def takes(self, model: Any) -> bool:
+        return isinstance(model, keras.Model)
+
+    def answer(self, model: keras.Model, images: Array) -> tuple[int, ...] | None:
+        keras.config.disable_traceback_filtering()  # which hides what a layer says in a frame
+        found = model(tf.constant(images), training=False)
+        return tuple(found.shape) if tf.is_tensor(found) else None
+
+    def own_step(
+        self,
+        model: keras.Model,
+        pass_: Pass,
+        images: Array,
+        labels: Array,
+        loss: Callable[[Any, Any], Any] | None,
+    ) -> Callable[[], None]:
+        x, y = tf.constant(images), tf.constant(labels)
+        if pass_ == "forward":
+            compiled = _compiled_forward(model)
+            return self._finished(lambda: compiled(x))
+        one = loss or _cross_entropy(model)
+
+        def total(labels: Any, answer: Any) -> Any:
+            # Regularizers are part of what its own fit() would minimize.
+            return tf.add_n([tf.reduce_mean(one(labels, answer)), *model.losses])
+
+        trained = _compiled_training(model, total, update=pass_ == "train_step")
+        return self._finished(lambda: trained(x, y))
 
     def _finished(self, call: Callable[[], Any]) -> Callable[[], None]:
         """`call`, and then whatever the device still has to do."""
@@ -192,20 +220,34 @@ def _inference(model: Network) -> keras.Model:
     return keras.Model(native.input, native.get_layer(model.description.output.address).output)
 
 
+def _compiled_forward(network: keras.Model) -> Any:
+    return tf.function(lambda images: network(images, training=False), autograph=False)
+
+
 def _training(model: Network, *, update: bool) -> Any:
-    """A compiled step: the gradients of all heads' losses, and with `update` their use."""
+    """A compiled step with the losses of all heads."""
     native, heads = model.native, model.description.heads
-    logits = [native.get_layer(head.logits).output for head in heads]
-    trained = keras.Model(native.input, logits)
+    trained = keras.Model(native.input, [native.get_layer(head.logits).output for head in heads])
     loss = _LOSSES[model.description.loss]()
+
+    def total(labels: Any, answer: Any) -> Any:
+        outputs = keras.tree.flatten(answer)
+        return tf.add_n([h.weight * loss(labels, o) for h, o in zip(heads, outputs, strict=True)])
+
+    return _compiled_training(trained, total, update=update)
+
+
+def _compiled_training(
+    trained: keras.Model, loss: Callable[[Any, Any], Any], *, update: bool
+) -> Any:
+    """A compiled step: the gradients of the loss, and with `update` their use."""
     variables = trained.trainable_variables
     optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
     optimizer.build(variables)
 
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            outputs = keras.tree.flatten(trained(x, training=True))
-            value = tf.add_n([h.weight * loss(y, o) for h, o in zip(heads, outputs, strict=True)])
+            value = loss(y, trained(x, training=True))
         gradients = tape.gradient(value, [v.value for v in variables])
         if not update:
             return gradients  # returned, so that no optimizer of graphs may leave them out
@@ -213,6 +255,19 @@ def _training(model: Network, *, update: bool) -> Any:
         return value
 
     return tf.function(step, autograph=False)
+
+
+def _cross_entropy(model: keras.Model) -> Callable[[Any, Any], Any]:
+    """Cross-entropy of logits, or of probabilities if the model ends in a softmax."""
+    last = model
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
+    softmax = isinstance(last, keras.layers.Softmax)
+    softmax |= getattr(last, "activation", None) is keras.activations.softmax
+    loss: Callable[[Any, Any], Any] = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=not softmax
+    )
+    return loss
 
 
 def _distance(labels: Any, distances: Any) -> Any:

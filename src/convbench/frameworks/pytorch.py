@@ -187,6 +187,25 @@ class PyTorch:
             return self._forward(_inference(model.eval()), x)
         return self._training(_training(model), _criterion(model), x, y, pass_ == "train_step")
 
+    def takes(self, model: Any) -> bool:
+        return isinstance(model, nn.Module)
+
+    def answer(self, model: nn.Module, images: Array) -> tuple[int, ...] | None:
+        model.to(self._device).eval()
+        with torch.no_grad():  # what lazy layers make in inference_mode could not be trained
+            found = model(torch.from_numpy(images).to(self._device))
+        return tuple(found.shape) if isinstance(found, Tensor) else None
+
+    def own_step(
+        self, model: nn.Module, pass_: Pass, images: Array, labels: Array, loss: _Loss | None
+    ) -> Callable[[], None]:
+        x = torch.from_numpy(images).to(self._device)
+        if pass_ == "forward":
+            return self._forward(model.eval(), x)
+        y = torch.from_numpy(labels).to(self._device)
+        criterion = loss or nn.CrossEntropyLoss()
+        return self._training(model.train(), criterion, x, y, pass_ == "train_step")
+
     def _forward(self, model: nn.Module, x: Tensor) -> Callable[[], None]:
         def step() -> None:
             with torch.inference_mode():
