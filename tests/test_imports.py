@@ -68,6 +68,7 @@ ALLOWED = {
     "report_modes": ("record", "modes", "report_throughput", "stats", "tables", "units"),
     "report_parity": ("parity", "record", "tables", "units"),
     "report_throughput": ("record", "parity", "stats", "tables", "units"),
+    "throughput": ("record", "report_throughput", "stats", "tables", "units"),
     "progress": ("record", "units"),
     "interrupts": (),
     "options": (
@@ -94,10 +95,10 @@ BASES = {
 }
 """Networks that are made of others' parts, and of whose."""
 
-OUTERMOST = ("__main__", "cli", "plugin")
+OUTERMOST = ("__main__", "cli", "plugin", "fixtures")
 """May import anything, and nothing imports them, but for WITHIN."""
 
-WITHIN = (("__main__", "cli"),)
+WITHIN = (("__main__", "cli"), ("fixtures", "plugin"))
 """What is one thing in two files."""
 
 PYTORCH = tuple(
@@ -121,7 +122,7 @@ ENTRANCES = {
     "tensorflow": KERAS,
     "matplotlib": ("plots",),
     "pynvml": ("machine",),
-    "pytest": ("plugin",),
+    "pytest": ("plugin", "fixtures"),
     "os.environ": ("launcher", "options"),
     "os.getenv": ("launcher", "options"),
 }
@@ -223,6 +224,8 @@ def test_no_module_is_overlooked():
         ("launcher", "from convbench.worker import main", "launcher imports worker"),
         ("runner", "from convbench.plugin import State", "runner imports plugin"),
         ("cli", "import convbench.plugin", "cli imports plugin"),
+        ("plugin", "from convbench import fixtures", "plugin imports fixtures"),
+        ("throughput", "import pytest", "throughput uses pytest"),
         ("runner", "from convbench.commands import parity", "runner imports commands.parity"),
         ("commands.parity", "from convbench import cli", "commands.parity imports cli"),
         ("report", "from matplotlib.axes import Axes", "report uses matplotlib"),
@@ -255,7 +258,7 @@ def test_an_innocent_source_is_left_alone(module, source):
     assert objections(module, source) == []
 
 
-@pytest.mark.parametrize("module", ["convbench", "convbench.plugin"])
+@pytest.mark.parametrize("module", ["convbench", "convbench.plugin", "convbench.fixtures"])
 def test_importing_brings_no_framework(module):
     heavy = {"torch", "tensorflow", "keras", "matplotlib"}
     program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

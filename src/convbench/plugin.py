@@ -1,4 +1,4 @@
-"""The pytest plugin, and the only file that imports pytest.
+"""The pytest plugin; beside it only fixtures.py imports pytest.
 
 pytest-benchmark stays in charge of statistics, storage and comparison; this plugin says which
 tasks there are, hands it a clock that the workers drive, and writes the report.
@@ -31,6 +31,8 @@ from convbench.progress import Progress
 from convbench.record import JOURNAL, Environment, Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run, WorkerClock
+
+pytest_plugins = ("convbench.fixtures",)
 
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 TERMINATED = 128 + signal.SIGTERM
@@ -222,7 +224,7 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
         case: Case = request.param
         _refuse_missing(state, case.framework)
         try:
-            _refuse_xdist(config)
+            refuse_xdist(config)
             task = state.task(case, _pass(node))
             run, clock = state.opened(config), state.clocks[node.nodeid]
             with run.timing(task, clock, keep=not benchmark.disabled) as timing:
@@ -338,7 +340,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     terminalreporter.section("convbench")
     environment = next(entry for entry in run.entries if isinstance(entry, Environment))
-    warning = busy(environment, measurements_of(run.entries))
+    warning = busy(environment.cores, measurements_of(run.entries))
     if warning:
         terminalreporter.write_line(warning.replace("*", ""), yellow=True)
     if run.journal is None:
@@ -365,7 +367,8 @@ def _fixtures(item: pytest.Item) -> tuple[str, ...]:
     return tuple(getattr(item, "fixturenames", ()))
 
 
-def _refuse_xdist(config: pytest.Config) -> None:
+def refuse_xdist(config: pytest.Config) -> None:
+    """Raises Unsupported in a process that shares the machine with others that test."""
     if hasattr(config, "workerinput"):
         raise Unsupported(
             "timed tests", "pytest-xdist runs several at a time on one machine", "leave out -n"

@@ -131,7 +131,7 @@ def _environment(entries: Sequence[Entry]) -> str:
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
     shown = table([{"": k, "value": v} for k, v in rows], left=("value",))
-    warning = busy(environment, measurements)
+    warning = busy(environment.cores, measurements)
     return "\n\n".join(filter(None, ("## Environment", shown, warning)))
 
 

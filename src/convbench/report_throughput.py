@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from convbench.parity import SAME, Parity
-from convbench.record import Entry, Environment, Measurement
+from convbench.record import Entry, Measurement
 from convbench.stats import FEW, spread
 from convbench.tables import ABSENT, table
 from convbench.units import rate, seconds, significant
@@ -53,13 +53,13 @@ def loads_of(measurements: Iterable[Measurement]) -> list[float]:
     return [load for load in found if load is not None]
 
 
-def busy(environment: Environment, measurements: Iterable[Measurement]) -> str | None:
+def busy(cores: int, measurements: Iterable[Measurement]) -> str | None:
     """A warning if other work ran beside; None if none is needed."""
     highest = max(loads_of(measurements), default=0.0)
-    if highest <= BUSY * environment.cores:
+    if highest <= BUSY * cores:
         return None
     return (
-        f"**The machine was busy**: a load average of {highest:.2f} on {environment.cores} cores. "
+        f"**The machine was busy**: a load average of {highest:.2f} on {cores} cores. "
         "What ran beside makes figures too low, and not for all rows alike."
     )
 
@@ -94,7 +94,7 @@ def _throughput_rows(measurements: Sequence[Measurement], same: Proven) -> list[
         own = {m.task.variant: m for m in measurements if m.task.architecture == name}
         row = {"architecture": name}
         for variant, _ in modes:
-            row[variant] = _throughput(own[variant]) if variant in own else ABSENT
+            row[variant] = figure(own[variant]) if variant in own else ABSENT
         for first, second in pairs:
             row[f"{first} / {second}"] = _ratio(own, first, second, same)
             row["parity" if len(pairs) == 1 else f"parity, {first} / {second}"] = parity_of(
@@ -107,7 +107,8 @@ def _throughput_rows(measurements: Sequence[Measurement], same: Proven) -> list[
     return rows
 
 
-def _throughput(measurement: Measurement) -> str:
+def figure(measurement: Measurement) -> str:
+    """Images per second with their spread, and with marks where they are doubtful."""
     steps = spread(measurement.rounds_s)
     rounds = len(measurement.rounds_s)
     marks = [f"{rounds} rounds"] if rounds < FEW else []
