@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from convbench import messages
 from convbench.errors import BadRecord
 from convbench.messages import decode, encode
-from convbench.own import Own, Reference
+from convbench.own import OwnModel, Reference
 from convbench.record import Memory
 from tests.builders import alike
 from tests.entries import MEMORY, REPORT, TASK, anything
@@ -24,7 +24,7 @@ MESSAGES = [
     messages.Prepare(TASK, "tables", 0.3),
     messages.PrepareOwn(
         TASK,
-        Own(
+        OwnModel(
             make=Reference("models", "Net.small", "gAQu", "Net.small(3)"),
             input=(3, 32, 32),
             classes=10,
@@ -33,7 +33,7 @@ MESSAGES = [
         ),
         0.3,
     ),
-    messages.PrepareOwn(TASK, Own(make=Reference("models", "net"), input=(784,)), 0.0),
+    messages.PrepareOwn(TASK, OwnModel(make=Reference("models", "net"), input=(784,)), 0.0),
     messages.Rounds(100, 2),
     messages.Peak(),
     messages.Examine(

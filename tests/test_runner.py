@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 from convbench import machine, messages
 from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
-from convbench.own import Own, Reference
+from convbench.own import OwnModel, Reference
 from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
 from convbench.runner import (
     MAX_ROUNDS,
@@ -388,7 +388,7 @@ def test_closing_the_run_closes_its_launchers(run):
     assert launcher.closed
 
 
-OWN = Own(make=Reference("models", "small", label="small"), input=(1, 28, 28))
+OWN = OwnModel(make=Reference("models", "small", label="small"), input=(1, 28, 28))
 
 
 @pytest.mark.parametrize(("step_s", "seconds", "iterations", "rounds"), PLANS)

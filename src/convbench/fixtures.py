@@ -17,7 +17,7 @@ from convbench import frameworks, machine
 from convbench.errors import BadOption, ConvbenchError
 from convbench.frameworks import FRAMEWORKS, PASSES
 from convbench.options import MOST, one_of
-from convbench.own import Maker, Own, Reference, refer, used_by
+from convbench.own import Maker, OwnModel, Reference, refer, used_by
 from convbench.plugin import DEFAULT_BATCH, STATE, refuse_xdist
 from convbench.record import Measurement, Task
 from convbench.runner import OtherFramework, Run
@@ -118,7 +118,7 @@ def _throughput(
     run = config.stash[STATE].opened(config)
     task = _task(config, make, asked)
     path = dict.fromkeys(str(Path.cwd() / place) for place in [*sys.path, str(config.rootpath)])
-    own = Own(make=make, input=asked.input, classes=asked.classes, loss=loss, path=tuple(path))
+    own = OwnModel(make=make, input=asked.input, classes=asked.classes, loss=loss, path=tuple(path))
     passes = {}
     for pass_ in asked.passes:
         measurement = _measured(run, evolve(task, pass_=pass_), own, asked)
@@ -162,7 +162,7 @@ def _likely(module: str) -> str:
     return next(iter(installed or FRAMEWORKS))
 
 
-def _measured(run: Run, task: Task, own: Own, asked: Asked) -> Measurement:
+def _measured(run: Run, task: Task, own: OwnModel, asked: Asked) -> Measurement:
     """The measurement of one pass, in the framework that the model turns out to be of."""
     try:
         return run.time_own(task, own, asked.seconds)

@@ -12,7 +12,7 @@ from convbench import record
 from convbench.check import CheckReport
 from convbench.errors import BadRecord
 from convbench.modes import DEFAULT
-from convbench.own import Own
+from convbench.own import OwnModel
 from convbench.record import Memory, Task
 from convbench.units import Second
 
@@ -58,7 +58,7 @@ class PrepareOwn:
     """Build and warm up one pass of a model that is described nowhere."""
 
     task: Task
-    own: Own
+    own: OwnModel
     warmup_s: Second
 
 

@@ -60,7 +60,7 @@ class Reference:
 
 
 @frozen(kw_only=True)
-class Own:
+class OwnModel:
     """What a worker has to know of a model that is described nowhere."""
 
     make: Reference

@@ -21,7 +21,7 @@ from convbench.examination import Settings, Side, parity
 from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
-from convbench.own import Own
+from convbench.own import OwnModel
 from convbench.parity import Parity
 from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.units import Second
@@ -200,7 +200,7 @@ class Run:
         if keep:
             self.keep(measurement)
 
-    def time_own(self, task: Task, own: Own, seconds: Second | None = None) -> Measurement:
+    def time_own(self, task: Task, own: OwnModel, seconds: Second | None = None) -> Measurement:
         """What came of one pass of a model of one's own; none of it is kept.
 
         Raises FrameworkMissing; OtherFramework if the model is not of the task's; WorkerFailed.

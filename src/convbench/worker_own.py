@@ -15,7 +15,7 @@ from convbench import machine
 from convbench.errors import ConvbenchError, Unsupported, is_about_memory
 from convbench.frameworks import Framework, OwnModels, Pass, among
 from convbench.messages import PrepareOwn
-from convbench.own import Own, said
+from convbench.own import OwnModel, said
 from convbench.units import Byte, Second, shape
 
 
@@ -102,7 +102,7 @@ def _answer(
         raise Unsupported(what, said(error), "give input= as the model takes one image") from None
 
 
-def _classes(own: Own, answer: tuple[int, ...] | None) -> int:
+def _classes(own: OwnModel, answer: tuple[int, ...] | None) -> int:
     """How many classes the random labels are of."""
     if own.loss is not None:
         if own.classes is None and not answer:
