@@ -8,14 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import Attribute, evolve, field, frozen
 
-from convbench import frameworks, machine
+from convbench import architectures, frameworks, machine
 from convbench.errors import BadOption, ConvbenchError
 from convbench.frameworks import FRAMEWORKS, PASSES
+from convbench.graph import Graph
+from convbench.ops import Shape
 from convbench.options import MOST, one_of
 from convbench.own import Maker, OwnModel, Reference, refer, used_by
 from convbench.plugin import DEFAULT_BATCH, STATE, refuse_xdist
@@ -23,6 +25,9 @@ from convbench.record import Measurement, Task
 from convbench.runner import OtherFramework, Run
 from convbench.throughput import PassThroughput, Throughput, summary
 from convbench.units import Second
+
+if TYPE_CHECKING:
+    from convbench.fidelity.explanation import Explanation
 
 RESULTS = pytest.StashKey[list[tuple[str, Measurement]]]()
 """Everything that `throughput` has measured in this session, with the test that asked."""
@@ -60,6 +65,59 @@ def throughput(request: pytest.FixtureRequest) -> Callable[..., Throughput]:
         pytest.fail(failure, pytrace=False)  # out here, where nothing is said to have caused it
 
     return time
+
+
+@pytest.fixture
+def architecture() -> Callable[[str], Paper]:
+    """A call that gives a network of the canon, to hold models of your own against."""
+
+    def named(name: str) -> Paper:
+        try:
+            return Paper(architectures.architecture(name))
+        except ConvbenchError as error:
+            failure = str(error)
+        pytest.fail(failure, pytrace=False)
+
+    return named
+
+
+@frozen
+class Paper:
+    """A network as its paper describes it."""
+
+    description: Graph
+
+    def graph(self, input: Shape | None = None, classes: int | None = None) -> Graph:  # noqa: A002
+        """The network for images `(C, H, W)` and classes of your own.
+
+        Raises ConvbenchError for images that do not fit it, and for classes that it has none of.
+        """
+        return architectures.architecture(self.description.name, input=input, classes=classes)
+
+    def check(
+        self,
+        model: Any,
+        *,
+        input: Shape | None = None,  # noqa: A002
+        classes: int | None = None,
+        allow: Sequence[str] = (),
+    ) -> Explanation:
+        """Fails the test with the ledger unless a PyTorch module or a Keras model is this network.
+
+        `input` and `classes` are those of the model, where they are not the paper's; `allow` names
+        kinds of differences that do not matter to you, such as `epsilon`.
+        """
+        from convbench.fidelity import explain  # noqa: PLC0415  (imports pandas and SciPy)
+
+        try:
+            found = explain(model, self.graph(input, classes), input=input)
+        except ConvbenchError as error:
+            failure = str(error)
+        else:
+            if found.closes and not found.doubts and not found.besides(allow):
+                return found
+            failure = str(found)
+        pytest.fail(failure, pytrace=False)
 
 
 def _count(_: object, attribute: Attribute[Any], value: object) -> None:
