@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from attrs import asdict, frozen
@@ -45,9 +46,12 @@ class Explanation:
 
     def text(self, format_: str = "table") -> str:
         """Paragraph, ledger and notes, for a terminal or as Markdown."""
-        parts = [self.paragraph]
+        paragraph = self.paragraph
+        parts = [
+            paragraph if format_ == "markdown" else fill(paragraph, WIDTH, break_on_hyphens=False)
+        ]
         if self.ledger.entries:
-            parts.append(table(self.rows(), format_, left=("in the model", "in the paper's")))
+            parts.append(table(self.rows(), format_, left=TEXTS))
         if self.notes or self.doubts:
             parts.append("\n".join(f"- {note}" for note in (*self.doubts, *self.notes)))
         return "\n\n".join(parts)
@@ -55,7 +59,7 @@ class Explanation:
     def rows(self) -> list[dict[str, str]]:
         """The ledger line by line, equal differences of several layers as one, and its sum."""
         lines = [_row(entries) for entries in grouped(self.ledger.entries)]
-        last = {"difference": "sum", "what": "", "in the model": "", "in the paper's": ""}
+        last = dict.fromkeys(TEXTS, "") | {"difference": "sum"}
         return [*lines, last | _numbers(total(e.delta for e in self.ledger.entries))]
 
     @property
@@ -73,7 +77,9 @@ class Explanation:
         if said:
             sentences.append(f"{'; '.join(said[:LONGEST])}.")
         if len(said) > LONGEST:
-            sentences.append(f"{len(said) - LONGEST} more differences are in the ledger.")
+            more = len(said) - LONGEST
+            are = "differences are" if more > 1 else "difference is"
+            sentences.append(f"{more} more {are} in the ledger.")
         sentences += [_closing(ledger), *(f"{doubt}." for doubt in self.doubts)]
         return " ".join(
             sentence[0].upper() + sentence[1:] if i else sentence
@@ -109,6 +115,10 @@ class Explanation:
         }
 
 
+TEXTS = ("difference", "what", "in the model", "in the paper's")
+"""Columns of the table that are no numbers."""
+WIDTH = 100
+"""Columns of a paragraph on a terminal."""
 LONGEST = 6
 """How many differences the paragraph tells."""
 
@@ -155,17 +165,17 @@ def _totals(ledger: Ledger) -> str:
         ("buffers", ledger.ours.buffers, ledger.theirs.buffers),
         ("multiply-accumulates", ledger.ours.macs, ledger.theirs.macs),
     ):
-        if ours == theirs:
-            said.append(f"{count(theirs)} {name}, as the paper's")
-        else:
-            apart = f"{count(abs(theirs - ours))} {'more' if theirs > ours else 'fewer'}"
-            said.append(f"{count(theirs)} {name}, {apart} than the paper's {count(ours)}")
-    return "; ".join(said)
+        apart = "as the paper's"
+        if ours != theirs:
+            more = f"{count(abs(theirs - ours))} {'more' if theirs > ours else 'fewer'}"
+            apart = f"{more} than the paper's {count(ours)}"
+        said.append(f"{count(theirs)} {name} ({apart})")
+    return f"{said[0]}, {said[1]} and {said[2]}"
 
 
 def _said(entries: Sequence[Entry]) -> str:
     first, delta = entries[0], total(entry.delta for entry in entries)
-    what = first.kind if first.text == first.kind else f"{first.kind} ({first.text})"
+    what = first.kind if first.text == first.kind else f"{first.kind}: {first.text}"
     at = _span(first.theirs) or _span(first.ours)
     at = f" at {at}" if at else ""
     if len(entries) > 1:
@@ -179,12 +189,12 @@ def _said(entries: Sequence[Entry]) -> str:
         )
         if n
     )
-    return f"{what}{at}" + (f": {numbers}" if numbers else "")
+    return f"{what}{at}" + (f" ({numbers})" if numbers else "")
 
 
 def _closing(ledger: Ledger) -> str:
     if ledger.closes:
-        return "The ledger closes." if ledger.difference or ledger.entries else "Nothing differs."
+        return "The ledger closes." if ledger.entries else "Nothing differs."
     gap = ledger.gap
     return (
         f"The ledger does not close: {signed(gap.parameters)} parameters, {signed(gap.buffers)} "
