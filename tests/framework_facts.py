@@ -1,4 +1,4 @@
-"""What a framework does: run as `python -m tests.framework_facts FRAMEWORK MODE FOLDER`.
+"""What a framework does: run as `python -m tests.framework_facts FRAMEWORK MODE FOLDER NAME...`.
 
 Each framework gets a process of its own, since two of them in one process disturb each other.
 Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz.
@@ -16,7 +16,7 @@ from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler
 from convbench.infer import Tensor
 from convbench.modes import concerns, precision
-from tests.small_graphs import GRAPHS, OTHERS
+from tests.small_graphs import GRAPHS, OTHERS, shortcuts
 
 ARCHITECTURES = (
     *("lenet1", "lenet5", "lenet5_keras", "resnet20_cifar", "resnet29_v2_cifar_keras"),
@@ -67,6 +67,57 @@ def xla_calls(keras, graph, mode):
     return sum("_XlaMustCompile" in op.node_def.attr for op in calls)
 
 
+def how_it_runs(framework, mode):
+    """What the framework itself tells of the way in which it runs a step."""
+    graph = shortcuts()
+    images, labels = batch(graph, 3, seed=1)
+    model = framework.build(graph, allocate=True, mode=mode)
+    framework.load(model, filler(graph, seed=1))
+    run = _how_pytorch_runs if framework.name == "pytorch" else _how_keras_runs
+    return run(model, framework.step(model, "train_step", images, labels))
+
+
+def _how_pytorch_runs(model, step):
+    import torch  # noqa: PLC0415  (in this framework's process alone)
+    from torch._dynamo.utils import counters  # noqa: PLC0415
+
+    layouts = []
+    for name, module in model.named_children():
+        if name in ("bn1", "branch", "short", "sum", "relu"):
+            module.register_forward_hook(
+                lambda _, __, output: layouts.append(
+                    output.is_contiguous(memory_format=torch.channels_last)
+                )
+            )
+    counters.clear()
+    step()
+    graphs = counters["stats"].get("unique_graphs", 0)
+    return {
+        "compiled graphs": graphs,
+        "compiled nodes": counters["stats"].get("calls_captured", 0),
+        "differentiated graphs": counters["aot_autograd"].get("ok", 0),
+        "channels last": layouts,
+    }
+
+
+def _how_keras_runs(_, step):
+    import keras  # noqa: PLC0415  (in this framework's process alone)
+    import tensorflow as tf  # noqa: PLC0415
+
+    eagerly, call = [], keras.layers.ReLU.call
+
+    def noting(self, x):
+        eagerly.append(tf.executing_eagerly())
+        return call(self, x)
+
+    keras.layers.ReLU.call = noting
+    try:
+        step()
+    finally:
+        keras.layers.ReLU.call = call
+    return {"eagerly": eagerly}
+
+
 def answer(framework, graph, mode):
     """The answer of a large network to one image."""
     model = framework.build(graph, allocate=True, mode=mode)
@@ -81,16 +132,20 @@ def _same(loaded, expected: dict[str, Tensor], values) -> bool:
 
 
 def main():
-    """Writes the facts about the small networks that a mode concerns, and a large one's answer."""
-    name, mode, place = sys.argv[1:]
+    """Writes the facts about the named networks that a mode concerns."""
+    name, mode, place, *names = sys.argv[1:]
     framework, folder = load_framework(name), Path(place)
     framework.prepare("cpu", 2)
-    graphs = [make() for make in GRAPHS.values()] + [architecture(n) for n in ARCHITECTURES]
-    facts = {g.name: facts_of(framework, g, folder, mode) for g in graphs if concerns(mode, g)}
+    graphs = [GRAPHS[n]() if n in GRAPHS else architecture(n) for n in names if n not in OTHERS]
+    small = [graph for graph in graphs if graph.name != LARGE and concerns(mode, graph)]
+    facts = {graph.name: facts_of(framework, graph, folder, mode) for graph in small}
+    facts["how it runs"] = how_it_runs(framework, mode)
     if name == "keras":
         facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
-    np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
-    for name, graph in OTHERS.items():
+    if LARGE in names:
+        np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
+    for name in (name for name in names if name in OTHERS):
+        graph = OTHERS[name]
         images, labels = batch(graph, 3, seed=1)
         with writing(folder / f"{name}.evidence.npz") as keep:
             framework.examine(graph, filler(graph, seed=1), (images, labels), 3, keep)

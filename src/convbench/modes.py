@@ -35,8 +35,24 @@ def _has_groups(graph: Graph) -> bool:
     )
 
 
+def _has_images(graph: Graph) -> bool:
+    """Whether there is a layout in memory to choose: the order of rows, columns and channels."""
+    return any(len(node.output) == 3 for node in graph)
+
+
 MODES = {
     DEFAULT: Mode("The framework as its documentation shows first.", lambda _: True),
+    "compiled": Mode(
+        "PyTorch's model through `torch.compile`, as one graph; Keras's step through XLA "
+        "(`jit_compile`), instead of TensorFlow's own graph.",
+        lambda _: True,
+    ),
+    "channels_last": Mode(
+        "Images and kernels lie in memory with the channels innermost (`torch.channels_last`), as "
+        "Keras always has them. It changes every network that has images, so every one.",
+        _has_images,
+    ),
+    "eager": Mode("Layer by layer from Python, without a `tf.function`.", lambda _: True),
     "native_groups": Mode(
         "Grouped convolutions call TensorFlow's own kernel, with the same weights and the same "
         "results. By default Keras on TensorFlow has XLA compile each of them, because without "

@@ -157,13 +157,16 @@ class Known:
 
 FRAMEWORKS: dict[str, Known] = {
     "pytorch": Known(
-        "convbench.frameworks.pytorch", ("torch",), 'pip install "convbench[pytorch]"'
+        "convbench.frameworks.pytorch",
+        ("torch",),
+        'pip install "convbench[pytorch]"',
+        (DEFAULT, "compiled", "channels_last"),
     ),
     "keras": Known(
         "convbench.frameworks.keras",
         ("keras", "tensorflow"),
         'pip install "convbench[keras]"',
-        (DEFAULT, "native_groups"),
+        (DEFAULT, "eager", "compiled", "native_groups"),
     ),
 }
 

@@ -44,7 +44,7 @@ from convbench.ops import Input
 
 
 class Keras:
-    """Keras as a compiled TensorFlow graph, as its documentation says to run it."""
+    """Keras: by default as a TensorFlow graph, as its documentation says to run it."""
 
     name = "keras"
     modes = FRAMEWORKS["keras"].modes or ()
@@ -96,7 +96,7 @@ class Keras:
         for node in graph:
             if node.frozen:
                 native.get_layer(node.address).trainable = False
-        return Network(native, graph)
+        return Network(native, graph, mode)
 
     def observe(self, model: Network) -> Observation:
         seen: dict[str, ObservedNode] = {}
@@ -136,16 +136,16 @@ class Keras:
         }
 
     def run(self, model: Network, images: Array) -> Array:
-        answer: Array = _inference(model)(images_last(images), training=False).numpy()
+        answer: Array = _inference(model)(tf.constant(images_last(images))).numpy()
         return answer
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x, y = tf.constant(images_last(images)), tf.constant(labels)
         if pass_ == "forward":
-            compiled = _compiled_forward(_inference(model))
-            return self._finished(lambda: compiled(x))
-        compiled = _training(model, update=pass_ == "train_step")
-        return self._finished(lambda: compiled(x, y))
+            forward = _inference(model)
+            return self._finished(lambda: forward(x))
+        train = _training(model, update=pass_ == "train_step")
+        return self._finished(lambda: train(x, y))
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, keras.Model)
@@ -165,15 +165,16 @@ class Keras:
     ) -> Callable[[], None]:
         x, y = tf.constant(images), tf.constant(labels)
         if pass_ == "forward":
-            compiled = _compiled_forward(model)
-            return self._finished(lambda: compiled(x))
+            forward = tf.function(lambda images: model(images, training=False), autograph=False)
+            return self._finished(lambda: forward(x))
         one = loss or _cross_entropy(model)
 
         def total(labels: Any, answer: Any) -> Any:
             # Regularizers are part of what its own fit() would minimize.
             return tf.add_n([tf.reduce_mean(one(labels, answer)), *model.losses])
 
-        trained = _compiled_training(model, total, update=pass_ == "train_step")
+        step = _training_step(model, total, update=pass_ == "train_step")
+        trained = tf.function(step, autograph=False)
         return self._finished(lambda: trained(x, y))
 
     def _finished(self, call: Callable[[], Any]) -> Callable[[], None]:
@@ -214,18 +215,15 @@ def framework() -> Keras:
     return Keras()
 
 
-def _inference(model: Network) -> keras.Model:
-    """The network without what only training needs."""
+def _inference(model: Network) -> Callable[..., Any]:
+    """The answer to images, without what only training needs."""
     native = model.native
-    return keras.Model(native.input, native.get_layer(model.description.output.address).output)
+    answer = keras.Model(native.input, native.get_layer(model.description.output.address).output)
+    return model.runnable(lambda images: answer(images, training=False))
 
 
-def _compiled_forward(network: keras.Model) -> Any:
-    return tf.function(lambda images: network(images, training=False), autograph=False)
-
-
-def _training(model: Network, *, update: bool) -> Any:
-    """A compiled step with the losses of all heads."""
+def _training(model: Network, *, update: bool) -> Callable[..., Any]:
+    """A step with the losses of all heads."""
     native, heads = model.native, model.description.heads
     trained = keras.Model(native.input, [native.get_layer(head.logits).output for head in heads])
     loss = _LOSSES[model.description.loss]()
@@ -234,13 +232,13 @@ def _training(model: Network, *, update: bool) -> Any:
         outputs = keras.tree.flatten(answer)
         return tf.add_n([h.weight * loss(labels, o) for h, o in zip(heads, outputs, strict=True)])
 
-    return _compiled_training(trained, total, update=update)
+    return model.runnable(_training_step(trained, total, update=update))
 
 
-def _compiled_training(
+def _training_step(
     trained: keras.Model, loss: Callable[[Any, Any], Any], *, update: bool
-) -> Any:
-    """A compiled step: the gradients of the loss, and with `update` their use."""
+) -> Callable[..., Any]:
+    """A step from Python: the gradients of the loss, and with `update` their use."""
     variables = trained.trainable_variables
     optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
     optimizer.build(variables)
@@ -254,7 +252,7 @@ def _compiled_training(
         optimizer.apply(gradients, variables)
         return value
 
-    return tf.function(step, autograph=False)
+    return step
 
 
 def _cross_entropy(model: keras.Model) -> Callable[[Any, Any], Any]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from convbench.evidence import Keep
@@ -39,7 +38,7 @@ def examine(
 ) -> None:
     """Keeps outputs, gradients and statistics of the first step, and the losses of all.
 
-    It runs eagerly: what is compared are the layers, not the compiler.
+    The whole step runs as the mode runs it, compiled or not, and answers with all of it.
     """
     images, labels = (
         tf.constant(images_last(batch[0]), keras.config.floatx()),
@@ -50,18 +49,23 @@ def examine(
     optimizer = keras.optimizers.SGD(EXAMINED_RATE, momentum=EXAMINED_MOMENTUM)
     optimizer.build(variables)
     heads = network.description.heads
-    for step in range(steps):
+
+    def train(images: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
             outputs = trained(images, training=True)
             losses = [head.weight * loss(labels, outputs[head.logits]) for head in heads]
             value = tf.add_n(losses)
         gradients = tape.gradient(value, [v.value for v in variables])
-        keep("loss", str(step), np.asarray(value.numpy()))
-        if step == 0:
-            _keep_first(
-                network, outputs, dict(zip(map(id, variables), gradients, strict=True)), keep
-            )
         optimizer.apply(gradients, variables)
+        return value, gradients, outputs
+
+    train = network.runnable(train)
+    for step in range(steps):
+        value, gradients, outputs = train(images, labels)
+        keep("loss", str(step), _array(value))
+        if step == 0:
+            found = dict(zip(map(id, variables), gradients, strict=True))
+            _keep_first(network, outputs, found, keep)
 
 
 def _training_model(network: Network) -> keras.Model:
@@ -80,13 +84,21 @@ def _keep_first(
     network: Network, outputs: dict[str, Any], gradients: dict[int, Any], keep: Keep
 ) -> None:
     graph = network.description
-    for address, output in outputs.items():
-        keep("output", address, images_first(output.numpy(), image_of(graph, graph[address])))
+    for node in graph.nodes[1:]:
+        output = _array(outputs[node.address])
+        keep("output", node.address, images_first(output, image_of(graph, node)))
     for node, name, variable in network.arrays():
         key = f"{node.address}/{name}"
         if id(variable) in gradients:
             found = gradients[id(variable)]
             assert found is not None, f"{key} takes no part"
-            keep("gradient", key, network.canonical(node, found.numpy()))
+            keep("gradient", key, network.canonical(node, _array(found)))
         elif isinstance(node.op, BatchNorm) and name.startswith("running_"):
-            keep("statistic", key, network.canonical(node, variable.numpy()))
+            keep("statistic", key, network.canonical(node, _array(variable.value)))
+
+
+def _array(values: Any) -> Array:
+    """Values as numpy has them, which knows no bfloat16."""
+    known = tf.cast(values, tf.float32) if values.dtype == tf.bfloat16 else values
+    array: Array = known.numpy()
+    return array

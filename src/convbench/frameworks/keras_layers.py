@@ -135,9 +135,10 @@ class _Lrn(layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         op, reach = self.op, self.op.size // 2
-        if x.dtype != tf.float64:
+        if x.dtype == tf.float32:
             return tf.nn.local_response_normalization(x, reach, op.k, op.alpha, op.beta)
-        # TensorFlow's kernel knows no double precision, which parity is proven in.
+        # TensorFlow's kernel knows neither the double precision that parity is proven in, nor,
+        # on a CPU, bfloat16.
         squares = tf.pad(tf.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
         sums = tf.add_n([squares[..., i : i + x.shape[-1]] for i in range(op.size)])
         return x / (op.k + op.alpha * sums) ** op.beta

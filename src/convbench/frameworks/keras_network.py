@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
+import tensorflow as tf
 from attrs import frozen
 
 from convbench.frameworks import Array
@@ -27,6 +29,15 @@ class Network:
 
     native: keras.Model
     description: Graph
+    mode: str
+
+    def runnable(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """A step as the mode runs it: as TensorFlow's graph, through XLA, or from Python."""
+        if self.mode == "eager":
+            return step
+        jit = True if self.mode == "compiled" else None
+        runnable: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=jit)
+        return runnable
 
     def arrays(self) -> Iterator[tuple[Node, str, keras.Variable]]:
         """Each node with each of its arrays and the array's canonical name."""

@@ -23,6 +23,7 @@ from convbench.frameworks import (
 )
 from convbench.frameworks.pytorch_examine import examine
 from convbench.frameworks.pytorch_layers import TableConv2d, module_for
+from convbench.frameworks.pytorch_modes import laid_out, placed, require_compiler, runnable
 from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT
 from convbench.observation import Observation, ObservedNode, ObservedTensor
@@ -60,32 +61,37 @@ _LOSSES: dict[Loss, Callable[[], nn.Module]] = {
 _Loss: TypeAlias = Callable[[Any, Tensor], Any]
 
 
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 
 class Network(fx.GraphModule):
     """A compiled network that knows the description it came from."""
 
     description: Graph
+    mode: str
 
 
-def _trace(graph: Graph, outputs: tuple[str, ...]) -> fx.Graph:
-    """The part of the network that leads to `outputs`, as calls of its named modules."""
+def _trace(graph: Graph, outputs: tuple[str, ...], also: tuple[str, ...] = ()) -> fx.Graph:
+    """The part of the network that leads to `outputs`, as calls of its named modules.
+
+    What leaves the nodes in `also` is answered too, behind the outputs and without gradients.
+    """
     traced = fx.Graph()
     values: dict[str, fx.Node] = {}
-    for node in graph.leading_to(outputs):
+    for node in graph.leading_to((*outputs, *also)):
         if isinstance(node.op, Input):
             values[node.address] = traced.placeholder(node.address)
         else:
             inputs = tuple(values[name] for name in node.inputs)
             values[node.address] = traced.call_module(node.address, inputs)
     found = tuple(values[output] for output in outputs)
+    found += tuple(traced.call_method("detach", (values[address],)) for address in also)
     traced.output(found if len(found) > 1 else found[0])
     return traced
 
 
 class PyTorch:
-    """PyTorch, eager, as its documentation says to run it."""
+    """PyTorch: by default eager, as its documentation says to run it."""
 
     name = "pytorch"
     modes = FRAMEWORKS["pytorch"].modes or ()
@@ -108,12 +114,15 @@ class PyTorch:
 
     def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Network:
         require_mode(self, mode)
+        if mode == "compiled" and allocate:
+            require_compiler()
         with torch.device("meta"):
             modules = {
                 n.address: module_for(n, graph) for n in graph if not isinstance(n.op, Input)
             }
             network = Network(modules, _trace(graph, graph.outputs), graph.name)
-        network.description = graph
+        network.description, network.mode = graph, mode
+        laid_out(network, mode)
         if allocate:
             network.to_empty(device=self._device)
             for module in network.modules():
@@ -177,15 +186,15 @@ class PyTorch:
     def run(self, model: Network, images: Array) -> Array:
         model.eval()
         with torch.inference_mode():
-            answer: Tensor = _inference(model)(torch.from_numpy(images).to(self._device))
+            answer: Tensor = _inference(model)(_placed(model, images))
         return answer.cpu().numpy()
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
-        x = torch.from_numpy(images).to(self._device)
-        y = torch.from_numpy(labels).to(self._device)
+        x, y = _placed(model, images), torch.from_numpy(labels).to(self._device)
         if pass_ == "forward":
             return self._forward(_inference(model.eval()), x)
-        return self._training(_training(model), _criterion(model), x, y, pass_ == "train_step")
+        trained = runnable(_training(model), model.mode)
+        return self._training(trained, _criterion(model), x, y, pass_ == "train_step")
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, nn.Module)
@@ -247,7 +256,10 @@ class PyTorch:
     ) -> None:
         model = self.build(graph, allocate=True, mode=mode).to(_DTYPES[dtype])
         self.load(model, values)
-        examine(_training(model, also=graph.outputs), _criterion(model), batch, steps, keep)
+        trained = _training(model, also=tuple(n.address for n in graph.nodes[1:]))
+        network, loss = runnable(trained, mode), _criterion(model)
+        x, y = _placed(model, batch[0]), torch.from_numpy(batch[1]).to(self._device)
+        examine(trained, lambda: network(x), lambda answer: loss(answer, y), steps, keep)
 
     def device_memory(self) -> DeviceMemory | None:
         if self._device.type != "cuda":
@@ -260,12 +272,18 @@ def framework() -> PyTorch:
     return PyTorch()
 
 
-def _inference(model: Network) -> fx.GraphModule:
-    """The network without what only training needs."""
+def _placed(model: Network, images: Array) -> Tensor:
+    """Images where the model is, as it wants them."""
+    return placed(images, next(model.parameters()), model.mode)
+
+
+def _inference(model: Network) -> Any:
+    """The network without what only training needs, as its mode runs it."""
     graph = model.description
-    if len(graph.outputs) == 1:
-        return model
-    return fx.GraphModule(model, _trace(graph, (graph.output.address,))).eval()
+    if len(graph.outputs) > 1:
+        traced = _trace(graph, (graph.output.address,))
+        return runnable(fx.GraphModule(model, traced).eval(), model.mode)
+    return runnable(model, model.mode)
 
 
 def _training(model: Network, also: tuple[str, ...] = ()) -> fx.GraphModule:
@@ -274,8 +292,8 @@ def _training(model: Network, also: tuple[str, ...] = ()) -> fx.GraphModule:
     It answers with the logits of all heads, and then with the nodes that are wanted `also`.
     """
     graph = model.description
-    outputs = (*(head.logits for head in graph.heads), *also)
-    trained = fx.GraphModule(model, _trace(graph, outputs))
+    logits = tuple(head.logits for head in graph.heads)
+    trained = fx.GraphModule(model, _trace(graph, logits, also))
     trained.train()
     for node in graph:
         if node.frozen and isinstance(node.op, BatchNorm):
