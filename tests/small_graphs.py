@@ -154,6 +154,14 @@ def branches_and_pools() -> Graph:
     return net.graph()
 
 
+def pooled_logits() -> Graph:
+    """As in SqueezeNet: what enters the softmax is a view of what was pooled."""
+    net = Builder("pooled_logits", (3, 6, 6))
+    x = net.chain(net.input, ("conv", Conv(5, 3)), ("relu", Relu()), ("pool", GlobalAvgPool()))
+    net.chain(x, ("flatten", Flatten()), ("softmax", Softmax()))
+    return net.graph()
+
+
 def two_heads() -> Graph:
     net = Builder("two_heads", (3, 6, 6))
     x = net.chain(net.input, ("conv", Conv(4, 3)), ("relu", Relu()), ("flatten", Flatten()))
@@ -189,6 +197,7 @@ GRAPHS = {
         lenet_parts,
         squeeze_and_excitation,
         branches_and_pools,
+        pooled_logits,
         two_heads,
         frozen_base,
     )

@@ -71,7 +71,9 @@ class Network(fx.GraphModule):
     mode: str
 
 
-def _trace(graph: Graph, outputs: tuple[str, ...], also: tuple[str, ...] = ()) -> fx.Graph:
+def _trace(
+    graph: Graph, outputs: tuple[str, ...], also: tuple[str, ...] = (), *, copied: bool = False
+) -> fx.Graph:
     """The part of the network that leads to `outputs`, as calls of its named modules.
 
     What leaves the nodes in `also` is answered too, behind the outputs and without gradients.
@@ -85,7 +87,9 @@ def _trace(graph: Graph, outputs: tuple[str, ...], also: tuple[str, ...] = ()) -
             inputs = tuple(values[name] for name in node.inputs)
             values[node.address] = traced.call_module(node.address, inputs)
     found = tuple(values[output] for output in outputs)
-    found += tuple(traced.call_method("detach", (values[address],)) for address in also)
+    for address in also:
+        seen = traced.call_method("detach", (values[address],))
+        found += (traced.call_method("clone", (seen,)) if copied else seen,)
     traced.output(found if len(found) > 1 else found[0])
     return traced
 
@@ -293,7 +297,9 @@ def _training(model: Network, also: tuple[str, ...] = ()) -> fx.GraphModule:
     """
     graph = model.description
     logits = tuple(head.logits for head in graph.heads)
-    trained = fx.GraphModule(model, _trace(graph, logits, also))
+    # Where one output of a compiled graph is a detached view of another, no gradient comes back.
+    copied = model.mode == "compiled"
+    trained = fx.GraphModule(model, _trace(graph, logits, also, copied=copied))
     trained.train()
     for node in graph:
         if node.frozen and isinstance(node.op, BatchNorm):
