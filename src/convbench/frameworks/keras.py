@@ -268,9 +268,19 @@ def _cross_entropy(model: keras.Model) -> Callable[[Any, Any], Any]:
     return loss
 
 
+def _classes(labels: Any, logits: Any) -> Any:
+    """The mean cross-entropy of a batch, by Keras's function.
+
+    Its class of that name turns labels into the precision of the loss first, and bfloat16 has no
+    odd number above 256: class 257 would be taken for 256.
+    """
+    losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return tf.reduce_mean(losses)
+
+
 def _distance(labels: Any, distances: Any) -> Any:
     """Cross-entropy of the negative distances: LeNet-5's discriminative criterion."""
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, -distances)
+    return _classes(labels, -distances)
 
 
 def _binary(labels: Any, logits: Any) -> Any:
@@ -285,7 +295,7 @@ def _squared_error(labels: Any, outputs: Any) -> Any:
 
 
 _LOSSES: dict[Loss, Callable[[], Callable[[Any, Any], Any]]] = {
-    "cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "cross_entropy": lambda: _classes,
     "binary_cross_entropy": lambda: _binary,
     "distance": lambda: _distance,
     "squared_error": lambda: _squared_error,
