@@ -13,9 +13,12 @@ import numpy as np
 from convbench.architectures import architecture
 from convbench.evidence import writing
 from convbench.frameworks import PASSES, load_framework
-from convbench.frameworks.weights import batch, filler
+from convbench.frameworks.weights import batch, filler, moved
+from convbench.graph import Builder
 from convbench.infer import Tensor
-from convbench.modes import concerns, precision
+from convbench.modes import DEFAULT, concerns, precision
+from convbench.ops import Dense, Flatten, Softmax
+from convbench.rounding import UNIT
 from tests.small_graphs import GRAPHS, OTHERS, shortcuts
 
 ARCHITECTURES = (
@@ -65,6 +68,24 @@ def xla_calls(keras, graph, mode):
     )
     calls = (op for op in traced.graph.get_operations() if "Call" in op.type)
     return sum("_XlaMustCompile" in op.node_def.attr for op in calls)
+
+
+def precisions(framework, folder):
+    """A network and a wrong one in each precision, and what one rounding of the weights does."""
+    graph, other = shortcuts(), OTHERS["other eps"]
+    data, values = batch(graph, 3, seed=1), filler(graph, seed=1)
+    for dtype, unit in UNIT.items():
+        weights, images = moved(values, data, unit)
+        runs = {
+            "found": (graph, values, data, dtype),
+            "moved": (graph, weights, images, "float64"),
+            "other": (other, values, data, dtype),
+        }
+        for run, (network, filled, given, precise) in runs.items():
+            with writing(folder / f"{dtype}.{run}.evidence.npz") as keep:
+                framework.examine(network, filled, given, 1, keep, dtype=precise)
+    with writing(folder / "float64.evidence.npz") as keep:
+        framework.examine(graph, values, data, 1, keep)
 
 
 def how_it_runs(framework, mode):
@@ -118,6 +139,22 @@ def _how_keras_runs(_, step):
     return {"eagerly": eagerly}
 
 
+def trained_class(keras):
+    """The class that a network of 500 learns in bfloat16 from the label 427: its bias grows."""
+    net = Builder("many_classes", (1, 2, 2))
+    net.chain(net.input, ("flatten", Flatten()), ("fc", Dense(500)), ("softmax", Softmax()))
+    graph, gradients = net.graph(), {}
+    images, _ = batch(graph, 2, seed=1)
+
+    def keep(kind, key, array):
+        if (kind, key) == ("gradient", "fc/bias"):
+            gradients[key] = array
+
+    labels = np.array([427, 427])
+    keras.examine(graph, filler(graph, seed=1), (images, labels), 1, keep, dtype="bfloat16")
+    return int(np.argmin(gradients["fc/bias"]))
+
+
 def answer(framework, graph, mode):
     """The answer of a large network to one image."""
     model = framework.build(graph, allocate=True, mode=mode)
@@ -141,7 +178,10 @@ def main():
     facts = {graph.name: facts_of(framework, graph, folder, mode) for graph in small}
     facts["how it runs"] = how_it_runs(framework, mode)
     if name == "keras":
+        facts["class 427"] = trained_class(framework)
         facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
+    if mode == DEFAULT:
+        precisions(framework, folder)
     if LARGE in names:
         np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
     for name in (name for name in names if name in OTHERS):

@@ -19,6 +19,7 @@ from convbench.frameworks.weights import batch, filler
 from convbench.modes import DEFAULT, concerns, precision
 from convbench.ops import BatchNorm
 from convbench.parity import compare
+from convbench.rounding import judge
 from tests.framework_facts import ARCHITECTURES, LARGE
 from tests.small_graphs import GRAPHS, OTHERS, lenet_parts
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = (*GRAPHS, *ARCHITECTURES)
 SMALL = tuple(name for name in GRAPHS if name != "flattened_image_normalized")
 """Without dropout, whose chance is the compiler's."""
-COMPILED = ("shortcuts", "two_heads", "frozen_base")
+COMPILED = ("shortcuts", "two_heads", "frozen_base", "pooled_logits")
 """Enough for compilers that take seconds each time."""
 ASKED = {
     ("pytorch", "compiled"): COMPILED,
@@ -333,6 +334,34 @@ def test_only_eager_keras_runs_its_layers_from_python(facts):
 def test_only_compiled_keras_sends_whole_steps_through_xla(facts):
     assert facts.compiled_by_xla("compiled") > 0
     assert facts.compiled_by_xla(DEFAULT) == facts.compiled_by_xla("eager") == 0
+
+
+def judged(facts, framework, run, dtype):
+    files = ("float64", f"{dtype}.{run}", f"{dtype}.moved")
+    evidence = tuple(facts.evidence(framework, file) for file in files)
+    return judge(GRAPHS["shortcuts"](), framework, dtype, 3, evidence, seconds=0)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 1e-8), ("bfloat16", 1e-3)])
+def test_a_precision_is_off_by_its_rounding_and_by_no_more(facts, framework, dtype, least):
+    found = judged(facts, framework, "found", dtype)
+    assert found.unexplained is None
+    assert least < found.worst["output"].error < 1e4 * least
+    assert min(worst.error for worst in found.worst.values()) > 0
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_single_precision_does_not_explain_another_function(facts, framework):
+    found = judged(facts, framework, "other", "float32")
+    assert found.verdict == "NOT ROUNDING"
+    assert (found.unexplained.at, found.unexplained.kind) == ("bn1", "output")
+
+
+@pytest.mark.keras
+def test_keras_knows_its_classes_in_bfloat16(facts):
+    """Its class of the loss rounds labels to 8 bits; the function, which is used, does not."""
+    assert facts("keras")["class 427"] == 427
 
 
 @pytest.mark.keras

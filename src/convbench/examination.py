@@ -1,4 +1,4 @@
-"""Asks two sides to examine a network, and holds their answers against each other."""
+"""Asks sides to examine a network, and holds their answers against each other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from convbench import messages
 from convbench.errors import WorkerFailed
 from convbench.graph import Graph
 from convbench.launcher import Child
-from convbench.modes import precision, variant
+from convbench.modes import DEFAULT, precision, variant
 from convbench.parity import Parity, compare
+from convbench.rounding import UNIT, Rounding, judge
 
 Side: TypeAlias = tuple[str, str]
 """A framework and its mode."""
@@ -51,8 +52,32 @@ def parity(graph: Graph, sides: tuple[Side, Side], settings: Settings, open_: Op
         return compare(graph, names, files, dtype, perf_counter() - began)
 
 
+def rounding(graph: Graph, side: Side, dtype: str, settings: Settings, open_: Open) -> Rounding:
+    """How far a side in `dtype` is from its framework's default in double precision.
+
+    Raises as `parity` does.
+    """
+    began = perf_counter()
+    double, unit = (side[0], DEFAULT), UNIT[dtype]
+    with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
+        exact, found, moved = (Path(folder) / f"{run}.npz" for run in ("exact", "found", "moved"))
+        _examine(graph.name, double, settings, "float64", exact, open_)
+        _examine(graph.name, side, settings, dtype, found, open_)
+        _examine(graph.name, double, settings, "float64", moved, open_, moved=unit)
+        seconds = perf_counter() - began
+        files, batch = (exact, found, moved), settings.batch
+        return judge(graph, variant(*side), dtype, batch, files, seconds)
+
+
 def _examine(
-    name: str, side: Side, settings: Settings, dtype: str, file: Path, open_: Open
+    name: str,
+    side: Side,
+    settings: Settings,
+    dtype: str,
+    file: Path,
+    open_: Open,
+    *,
+    moved: float = 0.0,
 ) -> None:
     framework, mode = side
     label, stage = f"{name} {variant(framework, mode)} parity", f"computing in {dtype}"
@@ -65,6 +90,7 @@ def _examine(
         steps=settings.steps,
         dtype=dtype,
         path=str(file),
+        moved=moved,
     )
     with open_(framework, label) as child:
         reply = child.ask(request, messages.Examined, stage)

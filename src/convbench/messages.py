@@ -88,6 +88,8 @@ class Examine:
     dtype: str
     path: str
     """The file to keep it in."""
+    moved: float = 0.0
+    """The share of itself by which each weight and pixel is moved first, up or down by chance."""
 
 
 @frozen

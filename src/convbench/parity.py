@@ -93,17 +93,14 @@ def compare(
     its own. Raises BadRecord if the two did not keep the same arrays.
     """
     with reading(files[0]) as one, reading(files[1]) as other:
-        for key in (*one, *other):
-            if key not in one or key not in other:
-                side = sides[key in one]
-                raise BadRecord(graph.name, f"{' '.join(key)} from {side}", "none")
-        errors = {kind: _errors(graph, one, other, kind) for kind in _ORDER}
-        losses = [_error([(one[key](), other[key]())]) for key in one if key[0] == "loss"]
+        require_same_arrays(graph.name, sides, one, other)
+        errors = {kind: errors_of(graph, one, other, kind) for kind in ORDER}
+        losses = losses_of(one, other)
         at = {(kind, at): error for kind, found in errors.items() for at, error in found.items()}
         return Parity(
             graph.name,
             sides,
-            **{f"{kind}s": max(errors[kind].values(), default=0.0) for kind in _ORDER},
+            **{f"{kind}s": max(errors[kind].values(), default=0.0) for kind in ORDER},
             losses=max(losses),
             steps=len(losses),
             worst_node=max(at, key=lambda place: at[place])[1],
@@ -113,10 +110,23 @@ def compare(
         )
 
 
-_ORDER: tuple[Kind, ...] = ("output", "gradient", "statistic")
+ORDER: tuple[Kind, ...] = ("output", "gradient", "statistic")
 
 
-def _errors(graph: Graph, one: Found, other: Found, kind: Kind) -> Errors:
+def require_same_arrays(name: str, sides: tuple[str, str], one: Found, other: Found) -> None:
+    """Raises BadRecord if one side kept an array that the other did not."""
+    for key in (*one, *other):
+        if key not in one or key not in other:
+            side = sides[key in one]
+            raise BadRecord(name, f"{' '.join(key)} from {side}", "none")
+
+
+def losses_of(one: Found, other: Found) -> list[float]:
+    """The relative error of each step's loss."""
+    return [_error([(one[key](), other[key]())]) for key in one if key[0] == "loss"]
+
+
+def errors_of(graph: Graph, one: Found, other: Found, kind: Kind) -> Errors:
     """Errors in the order in which a step computes: gradients from the end to the beginning."""
     nodes = reversed(graph.nodes) if kind == "gradient" else graph.nodes
     found = {}

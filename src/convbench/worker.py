@@ -254,6 +254,8 @@ class Child:
         framework.prepare("cpu", request.threads)
         values = weights.filler(graph, request.seed)
         batch = weights.batch(graph, request.batch, request.seed)
+        if request.moved:
+            values, batch = weights.moved(values, batch, request.moved)
         with evidence.writing(Path(request.path)) as keep:
             framework.examine(
                 graph, values, batch, request.steps, keep, mode=request.mode, dtype=request.dtype

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from convbench import architectures, machine
 from convbench.cases import Case, cases
-from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
+from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json, rounding
+from convbench.commands.children import cleaning_up, workers
 from convbench.errors import ConvbenchError, Unsupported
-from convbench.examination import Open, Settings, Side, parity
-from convbench.launcher import Child, Launcher
-from convbench.messages import Own
+from convbench.examination import Settings, Side, parity
 from convbench.modes import DEFAULT
 from convbench.parity import SAME, Parity
 from convbench.record import as_json
+from convbench.rounding import UNIT
 from convbench.tables import table
 
 MOST = 10**6
-SLOW: float = 3600
-"""Seconds that one side may take for one network: double precision is not fast."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode", metavar="NAME", help="compare this mode of one framework with its default"
     )
+    parser.add_argument(
+        "--dtype",
+        metavar="NAMES",
+        action="append",
+        help=f"compare a framework in {' or '.join(UNIT)} with itself in float64",
+    )
     parser.add_argument("--batch", metavar="N", type=_positive, default=2, help="images; default 2")
     parser.add_argument(
         "--steps", metavar="N", type=_positive, default=1, help="SGD steps; default 1"
@@ -43,10 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints how far two sides are apart on each network; 1 if on one they differ."""
+    if options.dtype:
+        return rounding.run(options)
     tasks = _tasks(options)
     settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
     found, failures = [], []
-    with _cleaning_up(), _workers(options.own) as open_:
+    with cleaning_up(), workers(options.own) as open_:
         for number, (name, sides) in enumerate(tasks, start=1):
             try:
                 result = parity(architectures.architecture(name), sides, settings, open_)
@@ -96,39 +99,6 @@ def _tasks(options: argparse.Namespace) -> list[tuple[str, tuple[Side, Side]]]:
         (case.architecture, ((case.framework, DEFAULT), (case.framework, case.mode)))
         for case in found
     ]
-
-
-@contextlib.contextmanager
-def _cleaning_up() -> Iterator[None]:
-    """Lets a signal that ends the command end it as an error does: with nothing left behind."""
-
-    def leave(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), leave) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-@contextlib.contextmanager
-def _workers(own: Own | None) -> Iterator[Open]:
-    """A function that opens a child of a framework, whose template is started once."""
-    launchers: dict[str, Launcher] = {}
-
-    def open_(framework: str, label: str) -> Child:
-        if framework not in launchers:
-            launchers[framework] = Launcher(framework, timeout_s=SLOW, own=own)
-        return launchers[framework].open(label)
-
-    try:
-        yield open_
-    finally:
-        for launcher in launchers.values():
-            launcher.close()
 
 
 def _plain(result: Parity) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from math import prod, sqrt
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,8 +33,12 @@ from convbench.ops import (
 
 _BLOCK = 1 << 20
 
+Values: TypeAlias = Callable[[str, tuple[int, ...]], np.ndarray[Any, Any]]
+Images: TypeAlias = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+"""Images and their labels."""
 
-def filler(graph: Graph, seed: int) -> Callable[[str, tuple[int, ...]], np.ndarray[Any, Any]]:
+
+def filler(graph: Graph, seed: int) -> Values:
     """A function from `address/parameter` and shape to float32 values.
 
     Weights are scaled by fan-in as He et al. 2015 (arXiv 1502.01852) do, and by what comes in;
@@ -60,12 +64,28 @@ def filler(graph: Graph, seed: int) -> Callable[[str, tuple[int, ...]], np.ndarr
     return values
 
 
-def batch(graph: Graph, size: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def batch(graph: Graph, size: int, seed: int) -> Images:
     """Images `(N, C, H, W)`, float32 of mean 0 and deviation 1, and one integer label each."""
     random = np.random.default_rng(seed)
     images = random.standard_normal((size, *graph.input), dtype=np.float32)
     classes = 2 if graph.loss == "binary_cross_entropy" else prod(graph.output.output)
     return images, random.integers(classes, size=size, dtype=np.int64)
+
+
+def moved(values: Values, images: Images, share: float) -> tuple[Values, Images]:
+    """Weights and images of which each value is moved by `share` of itself, up or down by chance.
+
+    By the unit roundoff of a precision that is the most that one rounding does to each. In double
+    precision, where what it leads to is not rounded again.
+    """
+
+    def move(array: np.ndarray[Any, Any], key: str) -> np.ndarray[Any, Any]:
+        random = np.random.default_rng(zlib.crc32(key.encode()))
+        up: np.ndarray[Any, Any] = random.integers(2, size=array.shape, dtype=np.int8)
+        return array * (1.0 + share * (2.0 * up - 1.0))
+
+    pixels, labels = images
+    return (lambda key, shape: move(values(key, shape), key)), (move(pixels, "images"), labels)
 
 
 def _distribution(
