@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benches import here, text
+from tests.benches import text
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "own_tests.md").read_text(encoding="utf-8")
@@ -36,8 +36,9 @@ def test_figures_differ_and_words_do_not():
 
 
 def test_the_page_has_examples():
-    assert list(FILES) == ["my_models.py", "test_speed.py", "test_lambda.py"]
-    assert len(PRINTED) == 3
+    speed = ["my_models.py", "test_speed.py", "test_lambda.py"]
+    assert list(FILES) == [*speed, "my_vgg.py", "test_my_vgg.py"]
+    assert len(PRINTED) == 4
 
 
 @pytest.mark.pytorch
@@ -47,8 +48,8 @@ def test_the_examples_print_what_the_page_says(pytester):
         anyhow = re.sub(r"(assert .*) [<>] ", r"\1 != ", content)  # whatever this machine does
         (pytester.path / name).write_text(anyhow, encoding="utf-8")
     options = ("--bench-device=cpu", "--bench-seconds=0.01", "-rP")
-    result = here(pytester, "-p", "no:cacheprovider", *options)
-    result.assert_outcomes(passed=2, failed=1)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+    result.assert_outcomes(passed=4, failed=2)
     said = without_figures(text(result))
     for printed in PRINTED:
         missing = [line for line in without_figures(printed) if line not in said]
