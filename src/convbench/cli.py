@@ -31,7 +31,7 @@ from convbench.commands import (
     parity,
     print_json,
 )
-from convbench.commands.words import print_words, printed, total, verdict
+from convbench.commands.words import print_words, printed, total, verdict, wrapped
 from convbench.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
@@ -244,7 +244,7 @@ def errata_(options: argparse.Namespace) -> int:
         print(table(rows, options.format))
     else:
         for sentence in found:
-            print(f"{sentence}\n")
+            print(f"{wrapped(sentence)}\n")
     return OK
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 from convbench.check import CheckReport, Finding, erratum_sentence
 from convbench.reference import Source
 from convbench.units import count
+
+WIDTH = 100
+"""Columns of a sentence on a terminal."""
 
 
 def verdict(report: CheckReport) -> dict[str, str]:
@@ -36,6 +40,17 @@ def total(reports: Sequence[CheckReport]) -> str:
     )
 
 
+def wrapped(sentence: str, indent: str = "") -> str:
+    """A sentence in lines that are short enough to read; later lines are indented."""
+    return fill(
+        sentence,
+        WIDTH,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
 def print_words(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> None:
     """What needs words, once, whatever number of frameworks found it."""
     differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
@@ -52,7 +67,7 @@ def print_words(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -
     ):
         if lines:
             print(f"\n{heading}:")
-            print("\n".join(f"- {line}" for line in dict.fromkeys(lines)))
+            print("\n".join(wrapped(f"- {line}", "  ") for line in dict.fromkeys(lines)))
 
 
 def printed(finding: Finding) -> dict[str, str]:
