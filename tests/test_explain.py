@@ -185,6 +185,8 @@ def test_the_largest_model_of_keras_applications_is_accounted_for():
 
 
 MODELS = """
+import sys
+
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -243,6 +245,40 @@ def nothing():
     return 3
 
 
+def leaves():
+    sys.exit(0)
+
+
+class Leaving(Mine):
+    def forward(self, x):
+        raise SystemExit
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def says_nothing():
+    raise Silent
+
+
+def talks():
+    print("talking")
+    return Mine()
+
+
+def imports_late():
+    from my_helpers import Mine as late
+
+    return late()
+
+
+def clears_the_path():
+    sys.path[:] = [folder for folder in sys.path if folder]
+    return Mine()
+
+
 model = Mine()
 """
 
@@ -252,9 +288,12 @@ def mine(tmp_path, monkeypatch):
     """A module of the user's own in the current folder."""
     pytest.importorskip("torch")
     (tmp_path / "my_models.py").write_text(MODELS)
+    (tmp_path / "my_helpers.py").write_text("from my_models import Mine\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
     yield
     sys.modules.pop("my_models", None)
+    sys.modules.pop("my_helpers", None)
 
 
 @pytest.fixture
@@ -271,7 +310,7 @@ def run(capsys):
 
 @pytest.mark.pytorch
 @pytest.mark.usefixtures("mine")
-@pytest.mark.parametrize("path", ["Mine", "model", "Looking"])
+@pytest.mark.parametrize("path", ["Mine", "model", "Looking", "imports_late", "clears_the_path"])
 def test_the_paper_s_network_in_another_style_ends_in_0(run, path):
     status, out, err = run(f"my_models:{path}", "--as", "mnist_convnet")
     assert (status, err) == (cli.OK, "")
@@ -310,6 +349,14 @@ def test_json_has_every_entry_and_the_totals(run):
 
 @pytest.mark.pytorch
 @pytest.mark.usefixtures("mine")
+def test_what_the_user_s_code_prints_is_no_part_of_the_answer(run):
+    status, out, err = run("my_models:talks", "--as", "mnist_convnet", "--format", "json")
+    assert (status, json.loads(out)["same"]) == (cli.OK, True)
+    assert set(err.split()) == {"talking"}
+
+
+@pytest.mark.pytorch
+@pytest.mark.usefixtures("mine")
 def test_markdown_is_a_table_with_a_paragraph(run):
     _, out, _ = run("my_models:wider", "--as", "mnist_convnet", "--format", "markdown")
     assert "\n| difference" in out
@@ -336,7 +383,11 @@ def test_the_paper_s_network_can_be_taken_for_other_images_and_classes(run):
         (("my_models:Mne", "--as", "lenet5"), "my_models has no Mne; did you mean Mine?"),
         (("my_models:needs_width", "--as", "lenet5"), "calling it fails with TypeError: needs_wi"),
         (("my_models:broken", "--as", "lenet5"), "calling it fails with ValueError: no;"),
-        (("my_models:nothing", "--as", "lenet5"), "a int: it is neither a torch.nn.Module nor"),
+        (("my_models:nothing", "--as", "lenet5"), "an int: it is neither a torch.nn.Module nor"),
+        (("my_models:leaves", "--as", "lenet5"), "it ends the program with SystemExit: 0; name"),
+        (("my_models:Leaving", "--as", "mnist_convnet"), "it ends the program with SystemExit"),
+        (("my_models:says_nothing", "--as", "lenet5"), "with Silent: it does not say why; name"),
+        (("my_models:Mine.on", "--as", "lenet5"), "my_models.Mine has no on; "),
         (("my_models:F", "--as", "lenet5"), "my_models:F: a module is no model; name what"),
         (("my_models:Mine", "--as", "lenet6"), "unknown architecture 'lenet6'; did you mean lenet"),
         (("my_models:Deciding", "--as", "mnist_convnet"), "it asks for the value of a tensor"),

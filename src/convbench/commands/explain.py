@@ -9,7 +9,7 @@ from convbench.architectures import architecture
 from convbench.commands import DIFFERS, OK, print_json
 from convbench.errors import BadOption
 from convbench.fidelity import explain
-from convbench.fidelity.loading import load_model
+from convbench.fidelity.loading import contained, load_model
 from convbench.ops import Shape
 
 
@@ -32,8 +32,9 @@ def run(options: argparse.Namespace) -> int:
     image = None if options.input is None else _shape(options.input)
     classes = None if options.classes is None else _number("--classes", options.classes)
     graph = architecture(options.as_, input=image, classes=classes)
-    model = load_model(options.model)
-    found = explain(model, graph, input=image, name=options.model)
+    with contained(options.model):
+        model = load_model(options.model)
+        found = explain(model, graph, input=image, name=options.model)
     if options.format == "json":
         print_json(found.as_json())
     else:

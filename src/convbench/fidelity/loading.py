@@ -47,10 +47,50 @@ def tracer_of(model: Any) -> Tracer:
         if tracer.is_model(model):
             return tracer
     raise Unsupported(
-        f"a {type(model).__name__}",
+        _named(model),
         "it is neither a torch.nn.Module nor a keras.Model",
         "give a model, or a function that returns one",
     )
+
+
+def _named(value: object) -> str:
+    """What a value is, for a person.
+
+    >>> _named(3), _named([]), _named(int)
+    ('an int', 'a list', 'a class')
+    """
+    kind = "class" if isinstance(value, type) else type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+@contextlib.contextmanager
+def contained(text: str) -> Iterator[None]:
+    """Whatever a user's code does inside, it cannot end the command or write into its answer.
+
+    What it prints goes to the standard error. Modules of the current folder can be imported, as
+    `python -m` has it.
+    """
+    sys.path.insert(0, "")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        why = f"it ends the program with {type(error).__name__}: {said(error)}"
+        remedy = "name what only returns the model, not a script that runs with it"
+        raise Unsupported(text, why, remedy) from error
+    finally:
+        if "" in sys.path:
+            sys.path.remove("")
+
+
+def said(error: BaseException) -> str:
+    """What an error says, in one line; nothing if it fails even to say that."""
+    try:
+        return one_line(str(error), 300)
+    except Exception:
+        return "it does not say why"
 
 
 def load_model(text: str) -> Any:
@@ -66,7 +106,7 @@ def load_model(text: str) -> Any:
     if any(tracer.is_model(found) for tracer in tracers().values()):
         return found
     if not callable(found):
-        raise Unsupported(text, f"a {type(found).__name__} is no model", "name what returns one")
+        raise Unsupported(text, f"{_named(found)} is no model", "name what returns one")
     model = _made(text, found)
     tracer_of(model)
     return model
@@ -80,39 +120,29 @@ def _made(text: str, call: Any) -> Any:
     try:
         return call(**arguments)
     except Exception as error:  # what other people's code raises may be anything at all
-        why = f"calling it fails with {type(error).__name__}: {one_line(str(error), 300)}"
+        why = f"calling it fails with {type(error).__name__}: {said(error)}"
         remedy = "name a callable that needs no arguments; functools.partial makes one"
         raise Unsupported(text, why, remedy) from error
 
 
 def _module(text: str, name: str) -> Any:
-    with _here():
-        try:
-            return importlib.import_module(name)
-        except Exception as error:
-            why = f"importing {name} fails with {type(error).__name__}: {one_line(str(error), 300)}"
-            remedy = "name a module of the current folder or of the Python path"
-            raise Unsupported(text, why, remedy) from error
-
-
-@contextlib.contextmanager
-def _here() -> Iterator[None]:
-    """Modules of the current folder can be imported, as `python -m` has it."""
-    sys.path.insert(0, "")
     try:
-        yield
-    finally:
-        sys.path.remove("")
+        return importlib.import_module(name)
+    except Exception as error:
+        why = f"importing {name} fails with {type(error).__name__}: {said(error)}"
+        remedy = "name a module of the current folder or of the Python path"
+        raise Unsupported(text, why, remedy) from error
 
 
 def _attribute(text: str, module: Any, path: str) -> Any:
-    found = module
+    found, where = module, module.__name__
     for name in path.split("."):
-        if not hasattr(found, name):
+        try:
+            found, where = getattr(found, name), f"{where}.{name}"
+        except Exception as error:  # an attribute may be computed, by code that fails
             near = nearest(name, dir(found))
-            remedy = f"did you mean {' or '.join(near)}?" if near else "see what the module has"
-            raise Unsupported(text, f"{module.__name__} has no {name}", remedy)
-        found = getattr(found, name)
+            remedy = f"did you mean {' or '.join(near)}?" if near else f"see what {where} has"
+            raise Unsupported(text, f"{where} has no {name}", remedy) from error
     return found
 
 
