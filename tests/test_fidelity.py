@@ -57,6 +57,26 @@ def network(*lines, image=(3, 8, 8)):
     return net.graph()
 
 
+def test_a_network_of_many_blocks_is_soon_held_against_one_of_none():
+    """As many ways lead through residual blocks as two to the power of their number."""
+    net = Builder("residual", (3, 16, 16))
+    x = net("stem", Conv(8, kernel=3, stride=2, padding=1), net.input)
+    for i in range(64):
+        x = net(f"sum{i}", Add(), x, net(f"act{i}", Sigmoid(), x))
+    x = net("last", Conv(8, kernel=3, padding=1), x)
+    x = net("flatten", Flatten(), net("pool", GlobalAvgPool(), x))
+    net("softmax", Softmax(), net("fc", Dense(10), x))
+    plain = network(
+        ("stem", Conv(8, kernel=3, padding=1)),
+        ("last", Conv(8, kernel=3, padding=1)),
+        ("pool", GlobalAvgPool()),
+        ("flatten", Flatten()),
+        ("fc", Dense(10)),
+        image=(3, 16, 16),
+    )
+    assert not differences(plain, net.graph()).same
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_network_is_itself_in_whatever_order_it_is_written(seed):
     graph = random_graph(seed)

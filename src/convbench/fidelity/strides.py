@@ -53,7 +53,7 @@ def _sources(position: int, side: Side, partner: dict[int, int | None]) -> set[i
     while waiting:
         at = waiting.pop()
         if partner.get(at) is None:
-            waiting += side.trace.steps[at].inputs
+            waiting += (k for k in side.trace.steps[at].inputs if k not in found)
         found.add(at)
     return found
 
