@@ -57,6 +57,40 @@ def network(*lines, image=(3, 8, 8)):
     return net.graph()
 
 
+def test_answers_are_compared():
+    def telling(*outputs, end=None):
+        net = Builder("net", (3, 8, 8))
+        x = net("relu", Relu(), net("conv", Conv(4, kernel=3, padding=1), net.input))
+        x = net("flatten", Flatten(), net("pool", GlobalAvgPool(), x))
+        net("softmax", Softmax(), net("fc", Dense(10), x))
+        trace = described(net.graph())
+        *steps, last = trace.steps
+        places = [step.address for step in trace.steps]
+        return evolve(
+            trace,
+            steps=(*steps, evolve(last, layer=end or last.layer)),
+            outputs=tuple(places.index(name) for name in outputs),
+        )
+
+    def entries(theirs):
+        found = ledger(telling("softmax"), theirs)
+        assert found.closes
+        return [(entry.kind, entry.text) for entry in found.entries]
+
+    assert entries(telling("fc")) == entries(telling("softmax", "fc")) == []
+    assert entries(telling("softmax", "relu")) == [("output extra", "ReLU")]
+    assert entries(telling("relu")) == [
+        ("output extra", "ReLU"),
+        ("output missing", "dense layer"),
+    ]
+    sigmoid = [("activation", "sigmoid instead of softmax")]
+    assert entries(telling("softmax", end=Sigmoid())) == sigmoid
+    twice = telling("softmax")
+    second = evolve(twice.steps[-1], address="again", inputs=(len(twice.steps) - 1,))
+    twice = evolve(twice, steps=(*twice.steps, second), outputs=(len(twice.steps),))
+    assert entries(twice) == [("layer extra", "softmax")]
+
+
 def test_a_network_of_many_blocks_is_soon_held_against_one_of_none():
     """As many ways lead through residual blocks as two to the power of their number."""
     net = Builder("residual", (3, 16, 16))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from convbench.fidelity.answers import answered, ended
 from convbench.fidelity.causes import with_causes
 from convbench.fidelity.differences import Counts, Difference, Models, differences, held, total
 from convbench.fidelity.features import LEARNED
@@ -65,9 +66,11 @@ class Ledger:
 
 def ledger(ours: Trace, theirs: Trace) -> Ledger:
     """The account of a model against a description of ours."""
-    one, other = (Side.of(normal(trace).trace) for trace in (ours, theirs))
+    mine, yours = normal(ours), normal(theirs)
+    one, other = Side.of(mine.trace), Side.of(yours.trace)
     pairs = settled(match(one, other), one, other)
     found = [*differences(pairs, one, other), *rewired(pairs, one, other)]
+    found += [*answered(pairs, one, other), *ended((mine.ends, yours.ends), one, other)]
     found = with_causes(found, Models(one, other, pairs))
     entries = [_entry(difference, one, other) for difference in found]
     entries += [*_unused(theirs), *_counted(theirs)]

@@ -49,7 +49,7 @@ Rule = Callable[[Step, Sequence[Step]], Step | int]
 
 def normal(trace: Trace) -> Normal:
     """The same model in normal form; only steps without arrays disappear."""
-    ends, trace = _without_ends(trace)
+    ends, trace = without_ends(trace)
     for rule in (_flat, _padded, _pooled, _dense, _gated):
         trace = _rewritten(trace, rule)
     trace = _joined(trace)
@@ -84,8 +84,8 @@ def _alive(trace: Trace) -> Trace:
 _ENDS = {Softmax: "softmax", Sigmoid: "sigmoid"}
 
 
-def _without_ends(trace: Trace) -> tuple[tuple[str, ...], Trace]:
-    """Takes softmax and sigmoid off the answers: many models leave them to the loss."""
+def without_ends(trace: Trace) -> tuple[tuple[str, ...], Trace]:
+    """Takes a softmax or a sigmoid off each answer: many models leave it to the loss."""
     ends, outputs = [], []
     for position in trace.outputs:
         end, at = "", position
@@ -93,11 +93,9 @@ def _without_ends(trace: Trace) -> tuple[tuple[str, ...], Trace]:
             name = _ENDS.get(type(step.layer), "")
             if isinstance(step.layer, Other) and step.layer.name == "log softmax":
                 name = step.layer.name
-            if name:
-                end = name
-            elif not isinstance(step.layer, Flatten):
+            if end if name else not isinstance(step.layer, Flatten):
                 break
-            at = step.inputs[0]
+            end, at = end or name, step.inputs[0]
         ends.append(end)
         outputs.append(at)
     return tuple(ends), evolve(trace, outputs=tuple(outputs))
