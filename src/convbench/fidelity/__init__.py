@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from convbench.architectures import architecture
+from convbench.errors import Unsupported
+from convbench.fidelity.evaluation import apart
 from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import ledger
-from convbench.fidelity.loading import tracer_of
+from convbench.fidelity.loading import Tracer, tracer_of
 from convbench.graph import Graph
 from convbench.ops import Shape
-from convbench.trace import described
+from convbench.trace import Trace, described
 
 
 def explain(
@@ -34,4 +37,15 @@ def explain(
     image = input or tracer.image_of(model) or graph.input
     theirs = tracer.trace(model, name, image)
     found = ledger(described(graph), theirs)
-    return Explanation(name, graph.name, theirs.framework, found, theirs.notes, theirs.doubts)
+    doubts = (*theirs.doubts, *_in_evaluation(tracer, model, theirs, image))
+    return Explanation(name, graph.name, theirs.framework, found, theirs.notes, doubts)
+
+
+def _in_evaluation(tracer: Tracer, model: Any, training: Trace, image: Shape) -> Iterator[str]:
+    """What is to be doubted of a model because of what it does in evaluation."""
+    try:
+        other = apart(training, tracer.trace(model, training.name, image, training=False))
+    except Unsupported as error:
+        other = f"in evaluation it cannot be followed: {error.why}"
+    if other:
+        yield other

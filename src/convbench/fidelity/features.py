@@ -56,7 +56,14 @@ ACTIVATIONS = (
     *("hard silu", "hard swish", "hard sigmoid", "hardsigmoid", "relu", "rrelu", "softsign"),
 )
 NORMALIZATIONS = (
-    *("batch norm", "local response normalization", "layer norm", "group norm", "instance norm"),
+    *(
+        "batch norm",
+        "frozen batch norm",
+        "local response normalization",
+        "layer norm",
+        "group norm",
+        "instance norm",
+    ),
     *("layer normalization", "group normalization", "rms norm", "rms normalization"),
 )
 FAMILIES = (WEIGHTED, JOINS, POOLINGS, ACTIVATIONS, NORMALIZATIONS)

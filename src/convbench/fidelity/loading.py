@@ -28,7 +28,7 @@ class Tracer(Protocol):
     def image_of(self, model: Any) -> Shape | None:
         """`(C, H, W)` of the images that the model was made for, if it says so."""
 
-    def trace(self, model: Any, name: str, image: Shape) -> Trace:
+    def trace(self, model: Any, name: str, image: Shape, *, training: bool = True) -> Trace:
         """What the model does to such images; raises Unsupported if it cannot be traced."""
 
 
@@ -67,12 +67,10 @@ def _named(value: object) -> str:
 def contained(text: str) -> Iterator[None]:
     """Whatever a user's code does inside, it cannot end the command or write into its answer.
 
-    What it prints goes to the standard error. Modules of the current folder can be imported, as
-    `python -m` has it.
+    What it prints goes to the standard error.
     """
-    sys.path.insert(0, "")
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _here():
             yield
     except (Exception, KeyboardInterrupt):
         raise
@@ -80,6 +78,14 @@ def contained(text: str) -> Iterator[None]:
         why = f"it ends the program with {type(error).__name__}: {said(error)}"
         remedy = "name what only returns the model, not a script that runs with it"
         raise Unsupported(text, why, remedy) from error
+
+
+@contextlib.contextmanager
+def _here() -> Iterator[None]:
+    """Modules of the current folder can be imported, as `python -m` has it."""
+    sys.path.insert(0, "")
+    try:
+        yield
     finally:
         if "" in sys.path:
             sys.path.remove("")
@@ -102,12 +108,13 @@ def load_model(text: str) -> Any:
     module_name, _, path = text.partition(":")
     if not module_name or not path:
         raise Unsupported(text, "it is not of the form MODULE:CALLABLE", "as in my_models:resnet50")
-    found = _attribute(text, _module(text, module_name), path)
-    if any(tracer.is_model(found) for tracer in tracers().values()):
-        return found
-    if not callable(found):
-        raise Unsupported(text, f"{_named(found)} is no model", "name what returns one")
-    model = _made(text, found)
+    with _here():
+        found = _attribute(text, _module(text, module_name), path)
+        if any(tracer.is_model(found) for tracer in tracers().values()):
+            return found
+        if not callable(found):
+            raise Unsupported(text, f"{_named(found)} is no model", "name what returns one")
+        model = _made(text, found)
     tracer_of(model)
     return model
 

@@ -52,13 +52,13 @@ def image_of(model: Any) -> Shape | None:
     return (c, h, w)
 
 
-def trace(model: Any, name: str, image: Shape) -> Trace:
-    """What the model does to images `(C, H, W)` in training.
+def trace(model: Any, name: str, image: Shape, *, training: bool = True) -> Trace:
+    """What the model does to images `(C, H, W)`.
 
     Raises Unsupported, with the layer and a remedy, if that cannot be found out.
     """
     _require_one_input(model, name)
-    tracer = _Tracer(model, name)
+    tracer = _Tracer(model, name, training)
     with without_weights(), bare_errors(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         images = keras.KerasTensor((tracer.batch, *image[1:], image[0]))
@@ -66,7 +66,7 @@ def trace(model: Any, name: str, image: Shape) -> Trace:
         try:
             with hooks(tracer):
                 tracer.begin(images, image)
-                answer = model(images, training=True)
+                answer = model(images, training=training)
         except Unsupported:
             raise
         except Exception as error:  # what a model of anybody's raises may be anything
@@ -98,8 +98,8 @@ def _build(model: Any, images: Any) -> None:
 class _Tracer:
     """Writes down steps while a model is called."""
 
-    def __init__(self, model: Any, name: str) -> None:
-        self.model, self.name = model, name
+    def __init__(self, model: Any, name: str, training: bool) -> None:
+        self.model, self.name, self.training = model, name, training
         shape = getattr(model, "input_shape", None)
         fixed = shape[0] if isinstance(shape, tuple) and shape else None
         self.batch = fixed if isinstance(fixed, int) else _BATCH
@@ -220,7 +220,7 @@ class _Tracer:
         finally:
             self.busy = False
         results = [x for x in keras.tree.flatten(outputs) if isinstance(x, keras.KerasTensor)]
-        call = Call(what, args, kwargs, results, self._held, self._is_value)
+        call = Call(what, args, kwargs, results, self._held, self._is_value, self.training)
         parts = handler(call)
         read = tuple(self.at[id(x)] for x in call.reads)
         if not parts:
@@ -305,7 +305,7 @@ class _Tracer:
         for array in own:
             alike = [size for size in array.shape if size != 1] == sizes
             if alike and self.paths.get(id(array)) not in used:
-                if len(sizes) > 1:
+                if len(sizes) > 1 or len(value.shape) == 1:  # else it is reshaped, or most probably
                     where, path = self._path(self.layers[1:]), self.paths.get(id(array))
                     self.doubts.append(f"{where} may change {path} before it is used")
                 return array

@@ -49,7 +49,11 @@ def _is(layer: Layer) -> Handler:
     return lambda _: (Part(layer),)
 
 
-def _nothing(_: Call) -> Parts:
+def _kept(call: Call) -> Parts:
+    """Values stay what they are, but for the digits that another type does not have."""
+    before, after = (str(x.dtype) for x in (call.reads[0], call.results[0]))
+    if "float" in before and "float" not in after:
+        return (Part(Other("rounding", settings(to=after))),)
     return ()
 
 
@@ -295,6 +299,8 @@ def _get_item(call: Call) -> Parts:
     key = key if isinstance(key, tuple | list) else (key,)
     if any(k is None or k is Ellipsis for k in key) and before != after:
         return reshaped(before, after) or () if _moves_ones(before, after) else other(call)
+    if any(isinstance(k, slice) and (k.step or 1) < 0 for k in key):
+        return (Part(Other("flip", settings(key=_text(key)))),)
     if before == after:
         return ()
     slices = all(isinstance(k, slice) for k in key)
@@ -339,9 +345,8 @@ def _some(array: Held | None) -> tuple[Held, ...]:
 
 
 FUNCTIONS: dict[str, Handler] = {
-    **dict.fromkeys(
-        ("Cast", "SaturateCast", "ConvertToTensor", "StopGradient", "Copy", "Identity"), _nothing
-    ),
+    **dict.fromkeys(("Cast", "SaturateCast", "ConvertToTensor", "Copy", "Identity"), _kept),
+    "StopGradient": _is(Other("stopped gradient")),
     **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims", "Ravel"), _reshape),
     "Transpose": _transpose,
     "GetItem": _get_item,

@@ -142,8 +142,12 @@ def _batch_norm(call: Call) -> Parts:
     layer, rank = call.what, len(call.reads[0].shape)
     if getattr(layer, "renorm", False) or layer.axis % rank != rank - 1:
         return other(call)
+    held = _held(call, gamma=None, beta=None, moving_mean=None, moving_variance=None)
+    if call.training and call.bound.get("training") is False:
+        facts = settings(epsilon=layer.epsilon, momentum=layer.momentum)
+        return (Part(Other("frozen batch norm", facts), held),)
     op = BatchNorm(eps=layer.epsilon, decay=layer.momentum, scale=layer.scale)
-    return (Part(op, _held(call, gamma=None, beta=None, moving_mean=None, moving_variance=None)),)
+    return (Part(op, held),)
 
 
 def _dropout(call: Call) -> Parts:

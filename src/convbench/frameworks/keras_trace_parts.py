@@ -45,6 +45,8 @@ class Call:
     """The array of the model that a value is, in a role and a shape, if it is one."""
     is_value: Callable[[Any], bool]
     """Whether something is computed from the images."""
+    training: bool = True
+    """Whether the model is traced as it is trained."""
 
     @cached_property
     def bound(self) -> dict[str, Any]:

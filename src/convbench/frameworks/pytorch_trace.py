@@ -52,23 +52,24 @@ def image_of(model: nn.Module) -> Shape | None:  # noqa: ARG001  (Keras's models
     return None
 
 
-def trace(model: nn.Module, name: str, image: Shape) -> Trace:
-    """What a model does to one image in training; raises Unsupported where it cannot be followed.
+def trace(model: nn.Module, name: str, image: Shape, *, training: bool = True) -> Trace:
+    """What a model does to one image; raises Unsupported where it cannot be followed.
 
     The model stays as it is.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile was given
     _require_traceable(model, name)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with fake, torch.device("cpu"), torch.no_grad(), warnings.catch_warnings():
+    with fake, torch.device("cpu"), torch.set_grad_enabled(training), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a model warns of in training concerns nobody here
         flops = FlopCounterMode(display=False)
-        recorder = Recorder({**LAYERS, **SHAPES, **ARITHMETIC}, flops)
+        recorder = Recorder({**LAYERS, **SHAPES, **ARITHMETIC}, flops, training)
         twin = _twin(model, name, recorder)
         answers = _run(twin, recorder, name, image)
     steps, outputs = recorder.finished(answers)
     total = flops.get_total_flops() // 2 // BATCH - recorder.aside
-    return _trace(model, name, steps, outputs, total, _notes(model, recorder.aside))
+    notes, doubts = _notes(model, recorder.aside), tuple(dict.fromkeys(recorder.doubts))
+    return _trace(model, name, steps, outputs, total, notes, doubts)
 
 
 _UNCOUNTED = "PyTorch's counter takes a convolution by a table for a whole one: no total of it."
@@ -94,6 +95,7 @@ def _trace(
     outputs: tuple[int, ...],
     macs: int,
     notes: tuple[str, ...],
+    doubts: tuple[str, ...],
 ) -> Trace:
     """The trace with the totals as the model itself has them."""
     held = [held for _, held in _arrays(model)]
@@ -109,6 +111,7 @@ def _trace(
         None if _UNCOUNTED in notes else macs,
         tuple(h for h in held if h.path not in used),
         notes,
+        doubts,
     )
 
 
@@ -182,7 +185,7 @@ def _twin(model: nn.Module, name: str, recorder: Recorder) -> nn.Module:
             )  # which is the same on one device, and runs on a CPU
         if isinstance(module, nn.modules.batchnorm._NormBase):
             module.num_batches_tracked = None  # a mean over all batches would ask for its value
-    twin.train()
+    twin.train(recorder.training)
     return twin
 
 
@@ -210,6 +213,8 @@ def _run(twin: nn.Module, recorder: Recorder, name: str, image: Shape) -> tuple[
             raise Unsupported(f"{name}, {error.what}", error.why, error.remedy) from error
         what = f"{name}, {recorder.place}" if recorder.place else name
         raise Unsupported(what, _said(error), _remedy(error, recorder.failed, image)) from error
+    for tensor in leaves(answer):
+        recorder.read(tensor)
     answers = recorder.values(leaves(answer))
     if not answers:
         why = f"what it returns ({type(answer).__name__}) was not computed from the image"

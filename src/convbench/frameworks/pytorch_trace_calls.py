@@ -79,6 +79,30 @@ def leaves(value: Any) -> Iterator[Tensor]:
             yield from leaves(getattr(value, name))
 
 
+def moves_nothing(index: Any) -> bool:
+    """Whether what it takes, it takes in order and once: lists and tensors may do otherwise."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(p, slice | int | None) or p is Ellipsis for p in parts)
+
+
+REFORMED = frozenset(
+    {"view", "reshape", "flatten", "squeeze", "unsqueeze", "permute"}
+    | {"to", "float", "half", "double", "bfloat16", "type", "type_as", "contiguous", "clone"}
+    | {"detach", "data", "view_as", "reshape_as", "cpu", "cuda", "getitem", "expand", "alias"}
+)
+"""Functions that give the values of a tensor in another form."""
+
+
+def only_reformed(call: Call, array: Tensor) -> bool:
+    """Whether a call returns an array as it is, at most in another form."""
+    result = call.result
+    if call.name not in REFORMED or not isinstance(result, Tensor):
+        return False
+    if call.name == "getitem" and not moves_nothing(call.args[1]):
+        return False
+    return result.numel() == array.numel() and result.is_floating_point()
+
+
 def shape_of(tensor: Tensor) -> Shape:
     """Shape for one image."""
     shape = tuple(tensor.shape)

@@ -30,6 +30,7 @@ from convbench.ops import (
     Softmax,
     same,
 )
+from convbench.trace import Other
 
 
 def _two(value: Any) -> Pair:
@@ -194,7 +195,7 @@ def _adaptive_max_pool(recorder: Recorder, call: Call) -> None:
 
 def _axes(call: Call, x: Tensor) -> tuple[int, ...]:
     """The axes that a function reduces, the batch being 0."""
-    told = call.get(1, "dim")
+    told = call.get(1, "dim", call.kwargs.get("axis"))
     if told is None or told == ():
         return tuple(range(x.ndim))
     return tuple(sorted(axis % x.ndim for axis in ((told,) if isinstance(told, int) else told)))
@@ -242,6 +243,10 @@ def _batch_norm(recorder: Recorder, call: Call) -> None:
     if computed or not 0 <= decay < 1 or recorder.position(told["input"]) is None:
         # Momentum 0 is also what a mean over all batches looks like from here.
         recorder.other(call, "batch norm", (("eps", str(eps)), ("decay", str(decay))))
+        return
+    if recorder.training and not told["training"] and held[2] is not None:
+        settings = ("epsilon", str(eps)), ("momentum", str(decay))
+        recorder.record(call, Other("frozen batch norm", settings), (told["input"],), held)
         return
     op = BatchNorm(eps=eps, decay=decay, scale=told["weight"] is not None)
     recorder.record(call, op, (told["input"],), held)
@@ -311,7 +316,7 @@ def _maximum(recorder: Recorder, call: Call) -> None:
 
 
 def _softmax(recorder: Recorder, call: Call) -> None:
-    x, axis = call.get(0, "input"), call.get(1, "dim")
+    x, axis = call.get(0, "input"), call.get(1, "dim", call.kwargs.get("axis"))
     whole = axis is not None and x.shape[axis] == prod(shape_of(x)) and axis % x.ndim > 0
     if whole:
         recorder.record(call, Softmax(), (x,), output=(int(x.shape[axis]),))

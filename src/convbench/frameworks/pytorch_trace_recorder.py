@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import chain, count
 from typing import Any, TypeAlias
 
+import torch
 from attrs import define, evolve, field, frozen
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
@@ -20,11 +21,19 @@ from convbench.errors import Unsupported
 from convbench.frameworks.pytorch_layers import Composed
 from convbench.frameworks.pytorch_trace_calls import (
     BATCH,
+    REFORMED,
     Call,
     function_name,
     leaves,
+    only_reformed,
     settings_of,
     shape_of,
+)
+from convbench.frameworks.pytorch_trace_effects import (
+    Memory,
+    assigns,
+    gradient_of_its_own,
+    versions,
 )
 from convbench.frameworks.trace_joins import joined
 from convbench.ops import Shape
@@ -78,6 +87,9 @@ class Recorder:
 
     handlers: Mapping[str, Handler]
     flops: FlopCounterMode
+    training: bool = True
+    doubts: list[str] = field(factory=list, init=False)
+    """What was seen that no step says, in sentences without their full stop."""
     steps: list[Step] = field(factory=list, init=False)
     aside: int = field(default=0, init=False)
     """Multiply-accumulates for one image that are spent on what does not depend on it."""
@@ -86,16 +98,26 @@ class Recorder:
     _turns: int = field(default=0, init=False)
     _origins: dict[int, tuple[Origin, Tensor]] = field(factory=dict, init=False)
     """By `id`, each with its tensor, which must live as long as its `id` is used."""
+    _memory: Memory = field(factory=Memory, init=False)
+    _stale: dict[int, Tensor] = field(factory=dict, init=False)
+    """By `id` those whose values were changed through another tensor, which is kept here."""
+    _trains: list[bool] = field(factory=list, init=False)
+    """For each step whether there is something to train before it."""
     _muted: bool = field(default=False, init=False)
     failed: str = field(default="", init=False)
     """The function that raised an error, if one did."""
 
     def know(self, tensor: Tensor, origin: Origin) -> None:
         """Notes where a tensor is from."""
+        if id(tensor) not in self._origins:
+            self._memory.add(tensor)
         self._origins[id(tensor)] = (origin, tensor)
+        self._stale.pop(id(tensor), None)
 
     def origin(self, tensor: Tensor) -> Origin:
         """Where a tensor is from."""
+        if id(tensor) in self._stale:
+            self._between(tensor, "changed in place", self._stale.pop(id(tensor)))
         known = self._origins.get(id(tensor))
         return known[0] if known else Fixed("constant")
 
@@ -171,8 +193,15 @@ class Recorder:
         """Adds a step at the place where the model is; its address is yet to be found."""
         at = self._running[-1] if self._running else _Place("", "", 0, False)
         self._places.append(evolve(at, function=function))
+        trains = any(t.trainable for t in tensors) or any(self._trains[i] for i in inputs)
+        self._trains.append(trains)
         self.steps.append(Step(str(len(self.steps)), layer, inputs, output, tensors))
         return len(self.steps) - 1
+
+    def _between(self, tensor: Tensor, name: str, *others: Tensor) -> None:
+        """Adds a step that a tensor is the value of from now on, and that reads what it was."""
+        layer, read = Other(name), self.values((tensor, *others))
+        self.know(tensor, Value(self.step(name.replace(" ", "_"), layer, read, shape_of(tensor))))
 
     def same(self, call: Call, position: int) -> None:
         """What a call returned is the value of that step."""
@@ -186,12 +215,52 @@ class Recorder:
         self._require_seen(call)
         shapes_alone = call.name.startswith("new_") or call.name.endswith("_like")
         if self.values(call.tensors) and not shapes_alone:
+            for tensor in call.tensors:
+                self.read(tensor)
             self.handlers.get(call.name, Recorder.other)(self, call)
             return
         self.aside += call.macs
         origin = _without_value(call, () if shapes_alone else call.tensors, self)
         for tensor in leaves(call.result):
             self.know(tensor, origin)
+
+    def read(self, tensor: Tensor) -> None:
+        """Takes in that a tensor is used, and whether what made it is trained through it."""
+        if not torch.is_grad_enabled() or not tensor.is_floating_point():
+            return
+        origin = self.origin(tensor)
+        by = gradient_of_its_own(tensor)
+        if by:
+            self.doubts.append(f"{self._here} reads what {by} gives a gradient of its own")
+        if tensor.requires_grad:
+            return
+        if isinstance(origin, Value) and self._trains[origin.position]:
+            self._between(tensor, "stopped gradient")
+            self._trains[-1] = False
+        elif isinstance(origin, Arrays) and any(h.trainable for h in origin.held):
+            path = next(h.path for h in origin.held if h.trainable)
+            self.doubts.append(f"{self._here} uses {path} in a way that does not train it")
+
+    def changed(self, tensor: Tensor, before: Origin) -> None:
+        """Takes in that a tensor, which came from `before`, was changed in place."""
+        if isinstance(before, Arrays):
+            self.doubts.extend(
+                f"{self._here} changes {held.path} while the model runs"
+                for held in before.held
+                if held.trainable
+            )
+            return
+        now = self.origin(tensor)
+        for other in self._memory.others(tensor):
+            was = self.origin(other)
+            if was == before:
+                self.know(other, now)
+            elif isinstance(was, Value) and was != now:
+                self._stale[id(other)] = tensor
+
+    @property
+    def _here(self) -> str:
+        return self.place or "the model"
 
     def _require_seen(self, call: Call) -> None:
         """Raises Unsupported for a tensor that comes from a call that nobody was told of."""
@@ -230,6 +299,9 @@ class Recorder:
             self._whole(module, module.op, args, output)
         elif self._running[-1].leaf and any(id(t) not in self._origins for t in leaves(output)):
             self._whole(module, Other(type(module).__name__.lower()), args, output)
+            self.doubts.append(
+                f"{self._here} does not show what it computes, which is not compared"
+            )
         self._running.pop()
 
     def _whole(self, module: nn.Module, layer: Layer, args: Any, output: Any) -> None:
@@ -263,6 +335,8 @@ class Listener(TorchFunctionMode):
     ) -> Any:
         counter = self._recorder.flops
         before = counter.get_total_flops()
+        given = versions(leaves((args, kwargs or {})))
+        origins = [self._recorder.origin(tensor) for tensor, _ in given]
         self._recorder.failed = function_name(func)
         result = func(*args, **(kwargs or {}))
         self._recorder.failed = ""
@@ -270,6 +344,9 @@ class Listener(TorchFunctionMode):
         name = function_name(func)
         changed = args[0] if name == "setitem" else result
         self._recorder.called(Call(func, name, args, kwargs or {}, changed, macs))
+        for (tensor, version), origin in zip(given, origins, strict=True):
+            if tensor._version != version or assigns(func):
+                self._recorder.changed(tensor, origin)
         return result
 
 
@@ -278,11 +355,6 @@ _RANDOM = frozenset(
     | {"rand_like", "randn_like", "randint_like", "exponential", "multinomial", "poisson"}
 )
 _ZEROS = frozenset({"zeros", "zeros_like", "new_zeros", "zero"})
-_REFORMED = frozenset(
-    {"view", "reshape", "flatten", "squeeze", "unsqueeze", "permute"}
-    | {"to", "float", "half", "double", "bfloat16", "type", "type_as", "contiguous", "clone"}
-    | {"detach", "data", "view_as", "reshape_as", "cpu", "cuda", "getitem", "expand", "alias"}
-)
 
 
 def _without_value(call: Call, tensors: tuple[Tensor, ...], recorder: Recorder) -> Origin:
@@ -292,11 +364,11 @@ def _without_value(call: Call, tensors: tuple[Tensor, ...], recorder: Recorder) 
     held = recorder.uses(tensors)
     if held:
         first = recorder.origin(tensors[0])
-        kept = isinstance(call.result, Tensor) and call.result.numel() == tensors[0].numel()
-        whole = isinstance(first, Arrays) and first.whole and kept and call.name in _REFORMED
+        whole = isinstance(first, Arrays) and first.whole and only_reformed(call, tensors[0])
         return Arrays(held, whole)
-    zero = call.name in _ZEROS
-    if tensors and recorder.kind(tensors[0]) == "zeros" and call.name in _REFORMED:
+    constant = getattr(call.result, "constant", None)
+    zero = call.name in _ZEROS or (constant is not None and not constant.any())
+    if tensors and recorder.kind(tensors[0]) == "zeros" and call.name in REFORMED:
         zero = True
     return Fixed("zeros" if zero else "constant")
 

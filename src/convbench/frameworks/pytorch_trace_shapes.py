@@ -7,18 +7,25 @@ from typing import Any
 
 from torch import Tensor
 
-from convbench.frameworks.pytorch_trace_calls import BATCH, Call, shape_of
+from convbench.frameworks.pytorch_trace_calls import BATCH, Call, moves_nothing, shape_of
 from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
 from convbench.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
 
 
 def _kept(recorder: Recorder, call: Call) -> None:
     """What changes no value and moves none."""
-    position = recorder.position(call.get(0, "input"))
+    x = call.get(0, "input")
+    position = recorder.position(x)
     if position is None:
         recorder.other(call)
+    elif x.is_floating_point() and not call.result.is_floating_point():
+        recorder.other(call, "rounding", (("to", _type(call.result)),))
     else:
         recorder.same(call, position)
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _zero(recorder: Recorder, call: Call) -> None:
@@ -35,6 +42,8 @@ def _reshaped(recorder: Recorder, call: Call) -> None:
     position = recorder.position(x)
     if position is None or not isinstance(result, Tensor):
         recorder.other(call)
+    elif x.dtype != result.dtype:
+        recorder.other(call, "reading of the bits", (("as", _type(result)),))
     elif _without_ones(x.shape) == _without_ones(result.shape):
         recorder.same(call, position)
     elif result.shape[0] == BATCH and result.numel() == BATCH * max(result.shape[1:], default=1):
@@ -97,8 +106,11 @@ def _item(recorder: Recorder, call: Call) -> None:
     if position is None:
         recorder.other(call, "index", ())
         return
-    kept = result.numel() == x.numel() and not any(True for t in call.tensors if t is not x)
-    if kept and _without_ones(x.shape) == _without_ones(result.shape):
+    if (
+        result.numel() == x.numel()
+        and moves_nothing(index)
+        and _without_ones(x.shape) == _without_ones(result.shape)
+    ):
         recorder.same(call, position)
         return
     slices = _slices(index, x)
@@ -173,7 +185,7 @@ def _pieces(recorder: Recorder, call: Call) -> None:
 
 def _concat(recorder: Recorder, call: Call) -> None:
     tensors = tuple(call.get(0, "tensors"))
-    axis = call.get(1, "dim", 0) % call.result.ndim
+    axis = call.get(1, "dim", call.kwargs.get("axis", 0)) % call.result.ndim
     kinds = [recorder.kind(t) for t in tensors]
     values = kinds.count("value")
     channels = axis == 1 and call.result.ndim in (2, 4)
