@@ -105,17 +105,8 @@ WITHIN = (("__main__", "cli"), ("fixtures", "plugin"))
 PYTORCH = tuple(
     f"frameworks.pytorch{part}"
     for part in (
-        *(
-            "",
-            "_examine",
-            "_layers",
-            "_modes",
-            "_trace",
-            "_trace_arithmetic",
-            "_trace_calls",
-            "_trace_effects",
-        ),
-        *("_trace_layers", "_trace_recorder", "_trace_shapes"),
+        *("", "_examine", "_layers", "_modes", "_trace", "_trace_arithmetic"),
+        *("_trace_calls", "_trace_effects", "_trace_layers", "_trace_recorder", "_trace_shapes"),
     )
 )
 KERAS = tuple(
