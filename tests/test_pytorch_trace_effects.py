@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convbench.errors import Unsupported
 from convbench.fidelity import explain
 from convbench.graph import Builder
 from convbench.ops import Add, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Relu, Softmax
@@ -225,3 +226,14 @@ def test_dropout_that_is_never_off_is_a_doubt():
 
     assert explain(Always(on=False), net.graph()).same
     assert not explain(Always(on=True), net.graph()).same
+
+
+def test_a_loop_that_does_not_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("convbench.frameworks.pytorch_trace_recorder.MOST_STEPS", 100)
+
+    def end(net, x):  # noqa: ARG001
+        while True:
+            x = x + 1
+
+    with pytest.raises(Unsupported, match="more than 100 steps, if it ends at all; see that each"):
+        explain(Net(end=end), paper())

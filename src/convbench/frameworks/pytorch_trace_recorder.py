@@ -81,6 +81,10 @@ class _Place:
     leaf: bool
 
 
+MOST_STEPS = 50_000
+"""Ten times as many as any network of the papers; a loop that does not end has more."""
+
+
 @define
 class Recorder:
     """The steps so far, and the origin of every tensor that was seen."""
@@ -195,6 +199,9 @@ class Recorder:
         self._places.append(evolve(at, function=function))
         trains = any(t.trainable for t in tensors) or any(self._trains[i] for i in inputs)
         self._trains.append(trains)
+        if len(self.steps) == MOST_STEPS:
+            why = f"it takes more than {MOST_STEPS:,} steps, if it ends at all"
+            raise Unsupported(self._here, why, "see that each of its loops ends")
         self.steps.append(Step(str(len(self.steps)), layer, inputs, output, tensors))
         return len(self.steps) - 1
 
