@@ -23,6 +23,7 @@ from convbench.fidelity.differences import (
 )
 from convbench.fidelity.order import ancestors, main_output
 from convbench.fidelity.strides import moved_strides
+from convbench.fidelity.wiring import ORDER
 
 Rule = Callable[[list[Difference], Models], list[Difference]]
 
@@ -109,7 +110,7 @@ def _causes(found: Sequence[Difference], models: Models) -> dict[int, Difference
 def _shapes(one: Difference) -> bool:
     """Whether a difference may give what comes after it another shape."""
     plain = one.settings and set(one.settings) <= {*ARRAYS, *CONSTANTS}
-    return one.kind != FOLLOWS and not plain
+    return one.kind not in (FOLLOWS, ORDER) and not plain
 
 
 def _reads_other(i: int, j: int, models: Models) -> bool:
