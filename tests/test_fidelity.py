@@ -12,6 +12,7 @@ from convbench import architecture
 from convbench.fidelity.differences import Counts
 from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import COUNTED, UNUSED, ledger
+from convbench.fidelity.nearest import nearer
 from convbench.graph import Builder
 from convbench.ops import (
     Add,
@@ -367,3 +368,23 @@ def test_what_could_not_be_seen_proves_nothing():
     assert sure.paragraph.startswith("mine is lenet5 as its paper describes it: 60,000 parameters")
     assert doubtful.paragraph.startswith("mine may be lenet5, but that is not proven: 60,000")
     assert doubtful.paragraph.endswith("Conv may change conv/kernel before it is used.")
+
+
+def test_who_names_the_wrong_network_is_told_a_nearer_one():
+    slim = described(architecture("inception_resnet_v2_slim"))
+    named = ledger(described(architecture("inception_resnet_v2")), slim)
+    said = nearer(slim, named, "inception_resnet_v2")
+    assert said.startswith("It is nearer to inception_resnet_v2_slim: 0 kinds of differences inst")
+
+
+def test_no_other_network_is_looked_for_where_few_things_differ():
+    trace = described(architecture("resnet50_v1_5"))
+    found = ledger(described(architecture("resnet50")), trace)
+    assert len(found.entries) == 3
+    assert nearer(trace, found, "resnet50") is None
+
+
+def test_a_network_that_no_other_is_nearer_to_is_not_sent_away():
+    trace = described(architecture("alexnet_bn"))
+    found = ledger(described(architecture("alexnet_single")), trace)
+    assert nearer(trace, found, "alexnet_bn") is None

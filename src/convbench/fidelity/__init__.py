@@ -11,6 +11,7 @@ from convbench.fidelity.evaluation import apart
 from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import ledger
 from convbench.fidelity.loading import Tracer, tracer_of
+from convbench.fidelity.nearest import nearer
 from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.trace import Trace, described
@@ -38,7 +39,9 @@ def explain(
     theirs = tracer.trace(model, name, image)
     found = ledger(described(graph), theirs)
     doubts = (*theirs.doubts, *_in_evaluation(tracer, model, theirs, image))
-    return Explanation(name, graph.name, theirs.framework, found, theirs.notes, doubts)
+    nearest = nearer(theirs, found, graph.name)
+    notes = (*theirs.notes, *([nearest] if nearest else []))
+    return Explanation(name, graph.name, theirs.framework, found, notes, doubts)
 
 
 def _in_evaluation(tracer: Tracer, model: Any, training: Trace, image: Shape) -> Iterator[str]:

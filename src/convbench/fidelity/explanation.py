@@ -51,7 +51,10 @@ class Explanation:
             paragraph if format_ == "markdown" else fill(paragraph, WIDTH, break_on_hyphens=False)
         ]
         if self.ledger.entries:
-            parts.append(table(self.rows(), format_, left=TEXTS))
+            rows = self.rows()
+            if format_ == "table":
+                rows = [{k: _cut(v) for k, v in row.items()} for row in rows]
+            parts.append(table(rows, format_, left=TEXTS))
         if self.notes or self.doubts:
             parts.append("\n".join(f"- {note}" for note in (*self.doubts, *self.notes)))
         return "\n\n".join(parts)
@@ -117,10 +120,17 @@ class Explanation:
 
 TEXTS = ("difference", "what", "in the model", "in the paper's")
 """Columns of the table that are no numbers."""
+CELL = 44
+"""Characters of a cell on a terminal."""
 WIDTH = 100
 """Columns of a paragraph on a terminal."""
 LONGEST = 6
 """How many differences the paragraph tells."""
+
+
+def _cut(cell: str) -> str:
+    """A cell that leaves room for others on a terminal; Markdown and JSON have all of it."""
+    return cell if len(cell) <= CELL else cell[: CELL - 1] + "…"
 
 
 def grouped(entries: Sequence[Entry]) -> list[list[Entry]]:
