@@ -52,11 +52,16 @@ WRONG = {
         "mode native_groups: pytorch cannot run in it; choose keras",
     ),
     "for other networks": (
-        (("lenet5", "mobilenet"), ("pytorch", "keras"), BOTH),
+        (("lenet5", "mobilenet"), ("pytorch", "keras"), ("native_groups",)),
         "mode native_groups: it changes none of the networks that were chosen; "
         "choose others, such as resnext50_32x4d",
     ),
 }
+
+
+def test_a_mode_that_changes_nothing_is_left_out_beside_others():
+    found = cases(("lenet5",), ("pytorch", "keras"), BOTH)
+    assert [case.id for case in found] == ["lenet5-pytorch", "lenet5-keras"]
 
 
 @pytest.mark.parametrize(("chosen", "sentence"), WRONG.values(), ids=WRONG)

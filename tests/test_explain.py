@@ -325,7 +325,7 @@ def test_another_network_ends_in_1_with_its_ledger(run):
     said = " ".join(out.split())
     assert "is not mnist_convnet as its paper describes it: 93,908 parameters (586 more" in said
     assert "Channels: 33 instead of 32; 1 layer behind it follows at one (+586 param" in said
-    assert "The ledger closes." in said
+    assert "That accounts for all of it." in said
     row = next(line for line in out.splitlines() if line.startswith("channels"))
     assert row.split()[-3:] == ["+586", "0", "+75,780"]
 
@@ -337,7 +337,17 @@ def test_json_has_every_entry_and_the_totals(run):
     found = json.loads(out)
     assert status == cli.DIFFERS
     assert list(found) == [
-        *("model", "architecture", "framework", "same", "closes", "paper", "found", "difference"),
+        *(
+            "model",
+            "architecture",
+            "framework",
+            "same",
+            "accepted",
+            "closes",
+            "paper",
+            "found",
+            "difference",
+        ),
         *("gap", "entries", "notes", "doubts", "paragraph"),
     ]
     assert (found["same"], found["closes"]) == (False, True)
@@ -353,6 +363,19 @@ def test_what_the_user_s_code_prints_is_no_part_of_the_answer(run):
     status, out, err = run("my_models:talks", "--as", "mnist_convnet", "--format", "json")
     assert (status, json.loads(out)["same"]) == (cli.OK, True)
     assert set(err.split()) == {"talking"}
+
+
+@pytest.mark.pytorch
+@pytest.mark.usefixtures("mine")
+def test_what_is_allowed_ends_in_0(run):
+    words = ("my_models:wider", "--as", "mnist_convnet", "--allow")
+    status, out, _ = run(*words, "channels, epsilon")
+    assert status == cli.OK
+    assert "is mnist_convnet as its paper describes it, but for what is" in out
+    assert run(*words, "epsilon")[0] == cli.DIFFERS
+    status, _, err = run(*words, "epsilom")
+    assert (status, err.count("\n")) == (cli.BROKEN, 1)
+    assert "unknown kind of difference 'epsilom'; did you mean epsilon?" in err
 
 
 @pytest.mark.pytorch
@@ -386,7 +409,10 @@ def test_the_paper_s_network_can_be_taken_for_other_images_and_classes(run):
         (("my_models:nothing", "--as", "lenet5"), "an int: it is neither a torch.nn.Module nor"),
         (("my_models:leaves", "--as", "lenet5"), "it ends the program with SystemExit: 0; name"),
         (("my_models:Leaving", "--as", "mnist_convnet"), "it ends the program with SystemExit"),
-        (("my_models:says_nothing", "--as", "lenet5"), "with Silent: it does not say why; name"),
+        (
+            ("my_models:says_nothing", "--as", "lenet5"),
+            "with Silent: it does not say why; see",
+        ),
         (("my_models:Mine.on", "--as", "lenet5"), "my_models.Mine has no on; "),
         (("my_models:F", "--as", "lenet5"), "my_models:F: a module is no model; name what"),
         (("my_models:Mine", "--as", "lenet6"), "unknown architecture 'lenet6'; did you mean lenet"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -29,8 +30,14 @@ def project(tmp_path):
 
 
 def run(project, *command):
+    environment = {**os.environ, "COLUMNS": "100"}  # the page's own width
     return subprocess.run(
-        [sys.executable, *command], cwd=project, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -27,12 +27,13 @@ from convbench.ops import (
     Multiply,
     Pad,
     Relu,
+    Relu6,
     Sigmoid,
     Silu,
     Softmax,
 )
 from convbench.trace import Held, Step, described
-from tests.random_graphs import CHANGES, changed, random_graph, shuffled
+from tests.random_graphs import CHANGES, changed, lines_of, random_graph, rebuilt, shuffled
 
 SEEDS = range(20)
 
@@ -289,7 +290,7 @@ def test_auxiliary_heads_are_one_difference_each():
 def test_blocks_that_are_missing_are_whole_blocks():
     (found,) = differences(architecture("resnet101"), architecture("resnet50")).entries
     assert found.kind == "layers missing"
-    assert found.text == "51 convolution, 51 batch norm, 51 ReLU, 17 sum"
+    assert found.text == "51 convolutions, 51 batch norms, 51 ReLUs, 17 sums"
     assert (found.ours[0], found.ours[-1]) == ("conv4_2.conv1", "conv4_18.relu3")
 
 
@@ -370,21 +371,77 @@ def test_what_could_not_be_seen_proves_nothing():
     assert doubtful.paragraph.endswith("Conv may change conv/kernel before it is used.")
 
 
-def test_who_names_the_wrong_network_is_told_a_nearer_one():
-    slim = described(architecture("inception_resnet_v2_slim"))
-    named = ledger(described(architecture("inception_resnet_v2")), slim)
-    said = nearer(slim, named, "inception_resnet_v2")
-    assert said.startswith("It is nearer to inception_resnet_v2_slim: 0 kinds of differences inst")
-
-
-def test_no_other_network_is_looked_for_where_few_things_differ():
+def test_who_names_the_wrong_network_is_told_the_right_one():
     trace = described(architecture("resnet50_v1_5"))
     found = ledger(described(architecture("resnet50")), trace)
-    assert len(found.entries) == 3
-    assert nearer(trace, found, "resnet50") is None
+    assert nearer(trace, found, "resnet50") == "It is resnet50_v1_5."
+
+
+def test_who_names_the_wrong_network_is_told_a_nearer_one():
+    slim = described(
+        rebuilt(
+            architecture("inception_resnet_v2_slim"),
+            [
+                (at, Relu6() if at == "stem_1.relu" else op, inputs)
+                for at, op, inputs in lines_of(architecture("inception_resnet_v2_slim"))
+            ],
+        )
+    )
+    named = ledger(described(architecture("inception_resnet_v2")), slim)
+    said = nearer(slim, named, "inception_resnet_v2")
+    assert said.startswith("It is nearer to inception_resnet_v2_slim, with one kind of differences")
+
+
+def test_no_other_network_is_named_where_few_things_differ():
+    graph = architecture("resnet18")
+    wider = described(architecture("resnet18", classes=1001))
+    found = ledger(described(graph), wider)
+    assert len(found.entries) == 1
+    assert nearer(wider, found, "resnet18") is None
 
 
 def test_a_network_that_no_other_is_nearer_to_is_not_sent_away():
     trace = described(architecture("alexnet_bn"))
     found = ledger(described(architecture("alexnet_single")), trace)
     assert nearer(trace, found, "alexnet_bn") is None
+    same = ledger(trace, trace)
+    assert nearer(trace, same, "alexnet_bn") is None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "accepted", "first"),
+    [
+        ((), False, "mine is not net as its paper describes it: "),
+        (("epsilon",), False, "mine is not net as its paper describes it: "),
+        (("epsilon", "channels"), True, "mine is net as its paper describes it, but for what is a"),
+    ],
+)
+def test_what_is_allowed_is_told_last_and_marked(allowed, accepted, first):
+    one, other = (
+        network(("bn", BatchNorm(eps=eps, decay=0.9)), ("a", Conv(n, kernel=3)), *END)
+        for eps, n in ((0.1, 4), (0.2, 6))
+    )
+    found = Explanation("mine", "net", "pytorch", differences(one, other), allowed=allowed)
+    assert (found.accepted, found.same) == (accepted, False)
+    assert found.paragraph.startswith(first)
+    assert ("epsilon (allowed)" in found.text()) == bool(allowed)
+    if allowed == ("epsilon",):
+        assert found.paragraph.index("hannels: 6") < found.paragraph.index("epsilon: 0.2")
+
+
+def test_padding_that_shifts_the_grid_does_not_answer_for_another_stride():
+    def strided(stride, padding):
+        return network(
+            ("a", Conv(4, kernel=3, stride=stride, padding=1)),
+            ("b", Conv(4, kernel=3, stride=2, padding=padding)),
+            ("c", Conv(4, kernel=3, padding=1)),
+            *END,
+            image=(3, 16, 16),
+        )
+
+    found = differences(strided(2, 1), strided(1, (0, 1, 0, 1)))
+    assert [(e.kind, e.delta.macs > 0) for e in found.entries] == [
+        ("stride", True),
+        ("padding", False),
+    ]
+    assert found.entries[1].text == "top 0 bottom 1 left 0 right 1 instead of 1"

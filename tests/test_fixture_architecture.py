@@ -101,6 +101,14 @@ def test_no_model(architecture, model):
     architecture("mnist_convnet").check(model)
 
 
+def test_allowed_in_vain(architecture):
+    architecture("mnist_convnet").check(lecture(), allow=["dropout rat"], name="mine")
+
+
+def test_named(architecture):
+    architecture("mnist_convnet").check(lecture(width=31), name="my_convnet")
+
+
 def test_no_name(architecture):
     architecture("resnet51")
 
@@ -116,15 +124,18 @@ def test_image_that_does_not_fit(architecture):
 
 def test_what_is_another_network_fails_with_the_ledger_and_no_traceback(run):
     result = run(FAILING)
-    result.assert_outcomes(failed=7)
+    result.assert_outcomes(failed=9)
     said = " ".join(text(result).replace("E ", "").split())
     assert "Sequential is not mnist_convnet as its paper describes it: 93,908 parameters" in said
     assert "Channels: 33 instead of 32; 1 layer behind it follows at 0 (+586 parameters" in said
-    assert "The ledger closes." in said
-    assert "a int: it is neither a torch.nn.Module nor a keras.Model; give a model" in said
-    assert "a function: it is neither a torch.nn.Module nor a keras.Model; give" in said
+    assert "That accounts for all of it." in said
+    neither = "it is neither a torch.nn.Module nor a keras.Model; give a model itself"
+    assert f"an int: {neither}" in said
+    assert f"a function: {neither}" in said
     assert "unknown architecture 'resnet51'; did you mean resnet50" in said
     assert "lenet5 with 7 classes: its answer output is the distance to 10 fixed codes" in said
     assert "see that the model takes two images of (3, 224, 224)" in said
+    assert "unknown kind of difference 'dropout rat'; did you mean dropout rate" in said
+    assert "my_convnet is not mnist_convnet" in said
     assert "Traceback" not in said
     assert "convbench/fixtures.py" not in said

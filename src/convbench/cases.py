@@ -35,20 +35,23 @@ class Case:
 def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str]) -> list[Case]:
     """Each architecture in each framework, in each mode that changes something; modes adjoin.
 
-    Raises UnknownName or Unsupported for a mode that no framework offers or no network needs.
+    Raises UnknownName or Unsupported for a mode that no framework offers, and for modes that no
+    network needs.
     """
     for mode in modes:
         _refuse_unoffered(mode, frameworks)
-        if not any(_concerns(mode, name) for name in names):
-            why = "it changes none of the networks that were chosen"
-            raise Unsupported(f"mode {mode}", why, "choose others, such as resnext50_32x4d")
-    return [
+    found = [
         Case(name, framework, mode)
         for name in names
         for framework in frameworks
         for mode in modes
         if _offers(framework, mode) and _concerns(mode, name)
     ]
+    if names and not found:
+        why = "it changes none of the networks that were chosen"
+        remedy = "choose others, such as resnext50_32x4d"
+        raise Unsupported(f"mode {' and '.join(modes)}", why, remedy)
+    return found
 
 
 def compared(chosen: Sequence[Case]) -> list[tuple[Case, Case]]:

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
+MOST_KNOWN = 20
+"""How many known names a sentence lists."""
+
 FORM = "reference_tables/README.md has the form"
 
 
@@ -65,7 +68,10 @@ class UnknownName(ConvbenchError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        remedy = hint(self.name, self.known) or f"known: {', '.join(self.known)}"
+        some = ", ".join(self.known[:MOST_KNOWN])
+        more = len(self.known) - MOST_KNOWN
+        all_ = f"{some} and {more} more" if more > 0 else some
+        remedy = hint(self.name, self.known) or f"known: {all_}"
         return f"unknown {self.kind} {self.name!r}; {remedy}"
 
 

@@ -101,20 +101,23 @@ class Paper:
         input: Shape | None = None,  # noqa: A002
         classes: int | None = None,
         allow: Sequence[str] = (),
+        name: str | None = None,
     ) -> Explanation:
         """Fails the test with the ledger unless a PyTorch module or a Keras model is this network.
 
         `input` and `classes` are those of the model, where they are not the paper's; `allow` names
-        kinds of differences that do not matter to you, such as `epsilon`.
+        kinds of differences that do not matter to you, such as `epsilon`; `name` is what to call
+        the model in the failure, instead of its class.
         """
         from convbench.fidelity import explain  # noqa: PLC0415  (imports pandas and SciPy)
 
         try:
-            found = explain(model, self.graph(input, classes), input=input)
+            graph = self.graph(input, classes)
+            found = explain(model, graph, input=input, name=name, allow=allow)
         except ConvbenchError as error:
             failure = str(error)
         else:
-            if found.closes and not found.doubts and not found.besides(allow):
+            if found.accepted:
                 return found
             failure = str(found)
         pytest.fail(failure, pytrace=False)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from convbench.architectures import architecture
@@ -25,21 +31,51 @@ def add_arguments(parser: Any) -> None:
         "--input", metavar="C,H,W", help="images of both (default: the model's, the paper's)"
     )
     parser.add_argument("--classes", metavar="N", help="classes that the paper's is given")
+    parser.add_argument(
+        "--allow",
+        metavar="KINDS",
+        default="",
+        help="differences that do not matter: epsilon,momentum",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints paragraph and ledger; 1 if the model is another network."""
+    """Prints paragraph and ledger; 1 if the model is another network than what is allowed."""
     image = None if options.input is None else _shape(options.input)
     classes = None if options.classes is None else _number("--classes", options.classes)
     graph = architecture(options.as_, input=image, classes=classes)
-    with contained(options.model):
+    allow = [kind.strip() for kind in options.allow.split(",") if kind.strip()]
+    with quietly(), contained(options.model):
         model = load_model(options.model)
-        found = explain(model, graph, input=image, name=options.model)
+        found = explain(model, graph, input=image, name=options.model, allow=allow)
     if options.format == "json":
         print_json(found.as_json())
     else:
         print(found.text(options.format))
-    return OK if found.same else DIFFERS
+    return OK if found.accepted else DIFFERS
+
+
+TENSORFLOW = re.compile(rb"(WARNING: All log|To enable the following|[IW]\d{4} |\d{4}-.*: [IW] )")
+"""How lines begin that TensorFlow writes when it is imported, whatever it is told."""
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Leaves out of the standard error what TensorFlow says of itself, and nothing else."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            for line in said:
+                if not TENSORFLOW.match(line):
+                    os.write(2, line)
 
 
 def _shape(text: str) -> Shape:

@@ -33,7 +33,7 @@ def total(reports: Sequence[CheckReport]) -> str:
     agree, unverified, errata = (
         count(sum(counts[key] for counts in once)) for key in ("agree", "unverified", "errata")
     )
-    differ = count(sum(len(report.differs) for report in reports))
+    differ = count(len({(r.name, f.at, f.quantity, f.source) for r in reports for f in r.differs}))
     return (
         f"\n{count(len(once))} network{'s' * (len(once) != 1)}; {agree} printed numbers agree, "
         f"{unverified} more agree but are unverified, {errata} are errata, {differ} differ."

@@ -102,6 +102,8 @@ def _causes(found: Sequence[Difference], models: Models) -> dict[int, Difference
             before += [at_ours[k] for k in ours[i].inputs if k in at_ours]
         elif step.inputs and step.output == theirs[step.inputs[0]].output:
             own = []
+        if before and own and own[0].settings == ("padding",):
+            own = []  # a grid that is shifted has not made the image another size
         if own or before:
             cause[j] = (own or before)[0]
     return cause
@@ -140,7 +142,7 @@ def _listed(run: Sequence[Difference]) -> str:
     if len(run) <= 4:
         return ", ".join(d.text for d in run)
     kinds = Counter(d.text for d in run)
-    return ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    return ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in kinds.items())
 
 
 RULES: tuple[Rule, ...] = (auxiliary, norm_for_bias, moved_strides, follows, runs)

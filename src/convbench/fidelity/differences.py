@@ -151,8 +151,12 @@ def _of_pair(whole: Difference, ours: Side, theirs: Side) -> Iterator[Difference
         if names == ["padding"]:
             text = instead(_padding(ours, i), _padding(theirs, j))
         kind = " and ".join(dict.fromkeys(NAMES.get(name, name) for name in _causal(names)))
-        yield evolve(whole, kind=kind, text=text, delta=rest, settings=tuple(names))
-    elif rest:
+        # On an image of another size a grid that is shifted is not what makes the difference.
+        shifted = names == ["padding"] and a.inherited != b.inherited
+        delta = Counts() if shifted else rest
+        yield evolve(whole, kind=kind, text=text, delta=delta, settings=tuple(names))
+        rest -= delta
+    if rest:
         text = ", ".join(
             f"{name} {instead(value, b.inherited.get(name))}"
             for name, value in a.inherited.items()
@@ -176,7 +180,10 @@ def _padding(side: Side, position: int) -> Value:
     """All four sides, where they are not the same."""
     layer = side.trace.steps[position].layer
     padding: tuple[int, ...] = getattr(layer, "padding", ())
-    return padding[0] if len(set(padding)) == 1 else str(padding)
+    if len(set(padding)) == 1:
+        return padding[0]
+    sides = zip(("top", "bottom", "left", "right"), padding, strict=True)
+    return " ".join(f"{side} {n}" for side, n in sides)
 
 
 def apart(one: Features, other: Features) -> list[str]:

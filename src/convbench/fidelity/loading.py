@@ -49,7 +49,7 @@ def tracer_of(model: Any) -> Tracer:
     raise Unsupported(
         _named(model),
         "it is neither a torch.nn.Module nor a keras.Model",
-        "give a model, or a function that returns one",
+        "give a model itself, made by its class or its function",
     )
 
 
@@ -128,7 +128,9 @@ def _made(text: str, call: Any) -> Any:
         return call(**arguments)
     except Exception as error:  # what other people's code raises may be anything at all
         why = f"calling it fails with {type(error).__name__}: {said(error)}"
-        remedy = "name a callable that needs no arguments; functools.partial makes one"
+        remedy = f"see what python -c 'import {text.partition(':')[0]}' and a call of it say"
+        if isinstance(error, TypeError):
+            remedy = "name a callable that needs no arguments; functools.partial makes one"
         raise Unsupported(text, why, remedy) from error
 
 

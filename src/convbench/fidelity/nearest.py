@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 
 from convbench.architectures import ARCHITECTURES, architecture
 from convbench.errors import ConvbenchError
 from convbench.fidelity.explanation import LONGEST, grouped
-from convbench.fidelity.ledger import Ledger, ledger
+from convbench.fidelity.ledger import CONVENTIONS, Ledger, ledger
 from convbench.trace import Trace, described
 
 WITHIN = 0.02
@@ -15,26 +16,35 @@ WITHIN = 0.02
 
 
 def nearer(theirs: Trace, than: Ledger, name: str) -> str | None:
-    """A sentence that names the network, if fewer kinds of differences part the model from it.
+    """A sentence that names the network that it is, or to which it is nearer by far.
 
-    None is looked for where a reader can see all differences from the one that was named.
+    None is nearer for those who can see all differences from the one that they named.
     """
-    differences = len(grouped(than.entries))
-    if differences <= LONGEST:
+    differences = _kinds(than)
+    if not differences:
         return None
     found = {}
     for other in ARCHITECTURES:
         with suppress(ConvbenchError):  # a network of the user's own may not be what it should
-            graph = architecture(other)
-            if (
-                other != name
-                and abs(graph.parameters - theirs.parameters) <= WITHIN * theirs.parameters
-            ):
-                found[other] = len(grouped(ledger(described(graph), theirs).entries))
+            apart = abs(_parameters(other) - theirs.parameters)
+            if other != name and apart <= WITHIN * theirs.parameters:
+                found[other] = _kinds(ledger(described(architecture(other)), theirs))
     nearest = min(found, key=lambda other: found[other], default=None)
     if nearest is None or found[nearest] >= differences:
         return None
-    return (
-        f"It is nearer to {nearest}: {found[nearest]} kinds of differences instead of "
-        f"{differences}; see --as {nearest}."
-    )
+    if not found[nearest]:
+        return f"It is {nearest}."
+    if differences <= LONGEST:
+        return None
+    kinds = "one kind" if found[nearest] == 1 else f"{found[nearest]} kinds"
+    return f"It is nearer to {nearest}, with {kinds} of differences instead of {differences}."
+
+
+@cache
+def _parameters(name: str) -> int:
+    return architecture(name).parameters
+
+
+def _kinds(found: Ledger) -> int:
+    """How many lines the differences in the network are."""
+    return sum(entries[0].kind not in CONVENTIONS for entries in grouped(found.entries))
