@@ -70,7 +70,7 @@ ALLOWED = {
     "report_parity": ("parity", "record", "tables", "units"),
     "report_throughput": ("record", "parity", "stats", "tables", "units"),
     "throughput": ("record", "report_throughput", "stats", "tables", "units"),
-    "progress": ("record", "units"),
+    "progress": ("parity", "record", "units"),
     "interrupts": (),
     "options": (
         *("architectures", "canon", "cases", "errors", "frameworks", "messages", "modes", "units"),

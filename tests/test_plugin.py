@@ -128,6 +128,7 @@ def test_parity_can_look_at_more_steps(pytester):
     result.assert_outcomes(passed=1, deselected=7)
     (parity,) = parities(pytester.path / "r")
     assert parity.steps == 3
+    assert f"the same to {parity.error:.0e}, at {parity.worst_node}" in text(result)
     written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
     assert "of 3 steps" in written.partition("## The same function")[2]
 

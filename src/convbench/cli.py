@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument(
         "--framework", metavar="NAMES", help="pytorch, keras, none (default: what is installed)"
     )
-    alike = formatted("parity", "whether two frameworks compute the same function", parity.run)
+    same = "whether frameworks, modes or precisions compute the same"
+    alike = formatted("parity", same, parity.run)
     parity.add_arguments(alike)
     explained = formatted("explain", "whether a model is the paper's, and where not", explain.run)
     explain.add_arguments(explained)

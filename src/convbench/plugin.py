@@ -202,7 +202,10 @@ def convbench_parity(request: pytest.FixtureRequest) -> Callable[[], None]:
         for case in pair:
             _refuse_missing(state, case.framework)
         try:
-            _prove(state, state.opened(request.config), pair)
+            run = state.opened(request.config)
+            _prove(state, run, pair)
+            if state.progress is not None:
+                state.progress.note(request.node.nodeid, run.entries[-1])
         except ConvbenchError as error:
             pytest.fail(str(error), pytrace=False)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pluggy import HookimplMarker
 
+from convbench.parity import Parity
 from convbench.record import Entry, Measurement
 from convbench.units import Second, clock, rate, seconds
 
@@ -37,6 +38,8 @@ class Progress:
         if isinstance(entry, Measurement) and entry.rounds_s:
             usual = median(entry.rounds_s)
             self.notes[test] = f"{rate(entry.throughput(usual))} images/s, {seconds(usual)} a step"
+        elif isinstance(entry, Parity):
+            self.notes[test] = f"the same to {entry.error:.0e}, at {entry.worst_node}"
 
     @hookimpl(wrapper=True)
     def pytest_runtest_logstart(self, nodeid: str) -> Generator[None, None, None]:

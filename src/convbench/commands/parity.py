@@ -12,7 +12,7 @@ from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Settings, Side, parity
-from convbench.modes import DEFAULT
+from convbench.modes import DEFAULT, MODES
 from convbench.parity import SAME, Parity
 from convbench.record import as_json
 from convbench.rounding import UNIT
@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--framework", metavar="NAMES", help="two, or one with --mode (default: all installed)"
     )
     parser.add_argument(
-        "--mode", metavar="NAME", help="compare this mode of one framework with its default"
+        "--mode",
+        metavar="NAME",
+        help=f"compare this of {', '.join(MODES)} of one framework with its default",
     )
     parser.add_argument(
         "--dtype",
