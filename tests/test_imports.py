@@ -63,7 +63,7 @@ ALLOWED = {
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
-        *("record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
+        *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
         *("modes", "report_modes", "report_parity", "report_throughput", "tables"),
     ),
     "report_modes": ("record", "modes", "report_throughput", "stats", "tables", "units"),

@@ -16,6 +16,7 @@ from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
+from convbench.parity import Parity
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import Source, read_sources
 from convbench.report_throughput import (
@@ -86,6 +87,7 @@ def write_index(folder: Path) -> None:
                 "CPU": environment.cpu,
                 "GPU": environment.gpu or ABSENT,
                 "measured": str(len(measured)),
+                "compared": str(sum(isinstance(entry, Parity) for entry in entries)),
                 "convbench": environment.convbench,
             }
         )
