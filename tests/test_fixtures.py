@@ -11,6 +11,7 @@ from convbench import frameworks, machine
 from convbench.runner import MIN_ROUNDS
 from tests import fakes
 from tests.benches import here, text, written_in
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.processes
 
@@ -353,7 +354,8 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_out(pytester, fault):
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def test_two_at_a_time_are_refused_in_one_sentence(pytester):
+def test_two_at_a_time_are_refused_in_one_sentence(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # xdist's own processes do not know this folder
     result = run(pytester, "models.small, FAKE", options=("-n", "2"))
     result.assert_outcomes(failed=1)
     assert "timed tests: pytest-xdist runs several at a time on one machine; leave" in text(result)
