@@ -355,7 +355,7 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_out(pytester, fault):
 
 
 def test_two_at_a_time_are_refused_in_one_sentence(pytester, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # xdist's own processes do not know this folder
+    monkeypatch.syspath_prepend(ROOT)  # which xdist hands on to its own processes
     result = run(pytester, "models.small, FAKE", options=("-n", "2"))
     result.assert_outcomes(failed=1)
     assert "timed tests: pytest-xdist runs several at a time on one machine; leave" in text(result)
