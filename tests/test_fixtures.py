@@ -354,8 +354,9 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_out(pytester, fault):
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def test_two_at_a_time_are_refused_in_one_sentence(pytester, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)  # which xdist hands on to its own processes
+def test_two_at_a_time_are_refused_in_one_sentence(pytester):
+    # xdist's own processes do not have this process's path.
+    pytester.makeconftest(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n")
     result = run(pytester, "models.small, FAKE", options=("-n", "2"))
     result.assert_outcomes(failed=1)
     assert "timed tests: pytest-xdist runs several at a time on one machine; leave" in text(result)
