@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from collections.abc import Sequence
 
 from convbench.fidelity.ledger import CONVENTIONS, UNUSED, Entry, ledger
-from convbench.fidelity.normal_form import without_ends
+from convbench.fidelity.normal_form import rewritten, without_ends
 from convbench.ops import Dropout
 from convbench.trace import Other, Step, Trace
 
@@ -21,7 +21,7 @@ _ALLOWED = (*CONVENTIONS, UNUSED, "auxiliary head missing", "output missing")
 
 def apart(training: Trace, evaluation: Trace) -> str:
     """In what a model differs in evaluation, in a sentence; empty if in nothing."""
-    _, before = without_ends(_without_random(training))
+    _, before = without_ends(rewritten(training, _without_random))
     _, after = without_ends(evaluation)  # probabilities may be for users, logits for the loss
     found = ledger(before, after).entries
     other = [entry for entry in found if entry.kind not in _ALLOWED and entry.text != _FROZEN]
@@ -37,17 +37,9 @@ def _said(entry: Entry) -> str:
     return f"{entry.kind}{text} at {at}"
 
 
-def _without_random(trace: Trace) -> Trace:
-    """The same trace without what only training does."""
-    steps: list[Step] = []
-    where: list[int] = []
-    for step in trace.steps:
-        if _is_random(step):
-            where.append(where[step.inputs[0]])
-            continue
-        steps.append(evolve(step, inputs=tuple(where[i] for i in step.inputs)))
-        where.append(len(steps) - 1)
-    return evolve(trace, steps=tuple(steps), outputs=tuple(where[i] for i in trace.outputs))
+def _without_random(step: Step, _: Sequence[Step]) -> Step | int:
+    """What only training does is left out."""
+    return step.inputs[0] if _is_random(step) else step
 
 
 def _is_random(step: Step) -> bool:

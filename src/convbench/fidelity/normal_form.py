@@ -51,12 +51,13 @@ def normal(trace: Trace) -> Normal:
     """The same model in normal form; only steps without arrays disappear."""
     ends, trace = without_ends(trace)
     for rule in (_flat, _padded, _pooled, _dense, _gated):
-        trace = _rewritten(trace, rule)
+        trace = rewritten(trace, rule)
     trace = _joined(trace)
     return Normal(_alive(trace), ends)
 
 
-def _rewritten(trace: Trace, rule: Rule) -> Trace:
+def rewritten(trace: Trace, rule: Rule) -> Trace:
+    """The trace with what a rule makes of each step."""
     steps: list[Step] = []
     where: list[int] = []
     for step in trace.steps:
