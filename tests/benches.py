@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd  # noqa: F401  (what a run in this process imports, the next one would again)
 import pytest
+import scipy.stats  # noqa: F401  (as pandas)
 
 from convbench.record import Journal, Measurement
 from tests import fakes

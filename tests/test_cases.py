@@ -7,7 +7,7 @@ import re
 import pytest
 
 from convbench.architectures import architecture
-from convbench.cases import Case, cases
+from convbench.cases import Case, Timed, cases, shuffled, timed
 from convbench.errors import ConvbenchError
 from convbench.frameworks import FRAMEWORKS
 from convbench.modes import MODES, concerns, variant
@@ -85,3 +85,43 @@ def test_every_mode_that_a_framework_offers_is_explained():
 def test_a_variant_is_named_by_its_mode_unless_that_is_the_default():
     assert variant("keras", "default") == "keras"
     assert variant("keras", "native_groups") == "keras native_groups"
+
+
+CASES = cases(("lenet5", "vgg16", "zfnet"), ("pytorch", "keras"), ("default",))
+
+
+def test_a_test_is_named_by_its_batch_and_process_where_there_are_several():
+    one = CASES[:1]
+    assert timed(one, (None,), 1) == {"lenet5-pytorch": Timed(one[0])}
+    assert [*timed(one, (1, 8), 2)] == [
+        *("lenet5-pytorch-batch1-process1", "lenet5-pytorch-batch1-process2"),
+        *("lenet5-pytorch-batch8-process1", "lenet5-pytorch-batch8-process2"),
+    ]
+    assert timed(one, (1, 8), 1)["lenet5-pytorch-batch8"] == Timed(one[0], 8, 1)
+
+
+def blocks(seed, processes=20):
+    items = [(what, "forward") for what in timed(CASES, (1, 8), processes).values()]
+    ordered = shuffled(items, lambda item: item, seed)
+    assert sorted(map(repr, ordered)) == sorted(map(repr, items)), "each once"
+    size = len(items) // processes
+    return [[what for what, _ in ordered[i : i + size]] for i in range(0, len(items), size)]
+
+
+def test_each_block_has_one_process_of_each_task():
+    for process, block in enumerate(blocks(1), start=1):
+        assert {what.process for what in block} == {process}
+
+
+def test_the_sides_of_a_ratio_are_neighbours_and_neither_is_always_the_first():
+    pairs = [block[i : i + 2] for block in blocks(1) for i in range(0, len(block), 2)]
+    for one, other in pairs:
+        assert (one.case.architecture, one.batch) == (other.case.architecture, other.batch)
+    first = sum(one.case.framework == "pytorch" for one, _ in pairs)
+    assert 0.35 < first / len(pairs) < 0.65
+
+
+def test_the_order_is_by_chance_and_the_same_for_the_same_seed():
+    assert blocks(1) == blocks(1) != blocks(2)
+    orders = {tuple(what.case.id for what in block) for block in blocks(1)}
+    assert len(orders) > 10

@@ -20,6 +20,9 @@ ALLOWED = {
     "errors": (),
     "ops": ("errors",),
     "stats": (),
+    "processors": ("units",),
+    "estimates": ("record", "stats", "units"),
+    "timing": ("errors", "launcher", "messages", "processors", "record", "stats", "units"),
     "tables": (),
     "infer": ("ops", "errors"),
     "graph": ("ops", "infer", "errors"),
@@ -59,18 +62,19 @@ ALLOWED = {
     "launcher": ("messages", "errors", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
-        *("examination", "graph", "own", "parity"),
+        *("examination", "graph", "own", "parity", "timing"),
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
+        "estimates",
         *("modes", "report_modes", "report_parity", "report_throughput", "tables"),
     ),
-    "report_modes": ("record", "modes", "report_throughput", "stats", "tables", "units"),
+    "report_modes": ("estimates", "modes", "report_throughput", "tables"),
     "report_parity": ("parity", "record", "tables", "units"),
-    "report_throughput": ("record", "parity", "stats", "tables", "units"),
-    "throughput": ("record", "report_throughput", "stats", "tables", "units"),
-    "progress": ("parity", "record", "units"),
+    "report_throughput": ("estimates", "record", "parity", "stats", "tables", "units"),
+    "throughput": ("estimates", "record", "report_throughput", "tables", "units"),
+    "progress": ("estimates", "parity", "record", "report_throughput", "units"),
     "interrupts": (),
     "options": (
         *("architectures", "canon", "cases", "errors", "frameworks", "messages", "modes", "units"),
@@ -96,11 +100,16 @@ BASES = {
 }
 """Networks that are made of others' parts, and of whose."""
 
-OUTERMOST = ("__main__", "cli", "plugin", "fixtures")
+OUTERMOST = ("__main__", "cli", "plugin", "session", "bench_fixtures", "fixtures")
 """May import anything, and nothing imports them, but for WITHIN."""
 
-WITHIN = (("__main__", "cli"), ("fixtures", "plugin"))
-"""What is one thing in two files."""
+WITHIN = (
+    ("__main__", "cli"),
+    ("plugin", "session"),
+    ("bench_fixtures", "session"),
+    ("fixtures", "session"),
+)
+"""What is one thing in several files."""
 
 PYTORCH = tuple(
     f"frameworks.pytorch{part}"
@@ -123,7 +132,7 @@ ENTRANCES = {
     "tensorflow": KERAS,
     "matplotlib": ("plots",),
     "pynvml": ("machine",),
-    "pytest": ("plugin", "fixtures"),
+    "pytest": ("plugin", "session", "bench_fixtures", "fixtures"),
     "os.environ": ("launcher", "options"),
     "os.getenv": ("launcher", "options"),
 }

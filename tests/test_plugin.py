@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from datetime import datetime
 import psutil
 import pytest
 
-from convbench import frameworks, plugin, report
+from convbench import frameworks, report, session
 from convbench.parity import Parity
 from convbench.record import Journal
 from tests import fakes
@@ -78,6 +79,52 @@ def test_a_mode_is_checked_timed_and_reported_beside_the_default(pytester):
     written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
     assert "## Modes of one framework" in written
     assert "--bench-mode default,tidy" in written
+
+
+def report_text(pytester) -> str:
+    return (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
+
+
+def test_several_processes_are_one_figure_and_the_report_says_over_how_many(pytester):
+    options = ("--bench-processes", "3", "--bench-pass", "forward", "--bench-report", "r")
+    bench(pytester, *options, "--benchmark-only", "-k", "forward").assert_outcomes(passed=3)
+    folder = pytester.path / "r"
+    assert [m.task.process for m in measurements(folder)] == [1, 2, 3]
+    text_ = report_text(pytester)
+    assert "the geometric mean of 3 processes' medians" in text_
+    assert "--bench-processes 3 --bench-seed 1" in text_
+    assert text_.count("| lenet5 ") == 3, "one row of structure, of throughput and of memory"
+
+
+def test_the_blocks_of_several_processes_are_in_the_order_of_the_seed(pytester):
+    options = ("--bench-processes", "4", "--bench-mode", "default,tidy", "-k", "forward")
+    orders = []
+    for seed in ("1", "1", "2"):
+        result = bench(pytester, *options, "--bench-seed", seed, "--collect-only", "-q")
+        orders.append([line for line in result.outlines if "process" in line])
+    assert orders[0] == orders[1] != orders[2]
+    assert len(orders[0]) == 8
+    for process in range(4):
+        block = orders[0][2 * process : 2 * process + 2]
+        assert all(f"process{process + 1}]" in name for name in block)
+
+
+def test_a_sweep_has_a_test_and_a_row_for_each_batch(pytester):
+    options = ("--bench-batch", "1,3", "--bench-pass", "forward", "--bench-report", "r")
+    bench(pytester, *options, "--benchmark-only").assert_outcomes(passed=2, skipped=1, deselected=2)
+    assert [m.task.batch for m in measurements(pytester.path / "r")] == [1, 3]
+    text_ = report_text(pytester)
+    assert re.search(r"\| architecture +\| +batch \|", text_)
+    assert "--bench-batch 1,3" in text_
+    assert len(parities(pytester.path / "r")) == 0, "there is nothing to compare it with"
+
+
+def test_seconds_and_precision_are_kept_with_the_measurement(pytester):
+    bench(pytester, "-k", "forward", "--bench-precision", "5%", "--bench-report", "r")
+    (measured,) = measurements(pytester.path / "r")
+    assert (measured.budget_s, measured.precision) == (0.001, 0.05)
+    assert measured.others_cores >= 0
+    assert "--bench-precision 5%" in report_text(pytester)
 
 
 def parities(folder):
@@ -165,7 +212,7 @@ class StoppedClock(datetime):
 
 
 def test_two_runs_in_one_second_have_a_folder_each(pytester, monkeypatch):
-    monkeypatch.setattr(plugin, "datetime", StoppedClock)
+    monkeypatch.setattr(session, "datetime", StoppedClock)
     for _ in range(2):
         bench(pytester, "-k", "structure", "--bench-report", "reports").assert_outcomes(
             passed=1, deselected=3

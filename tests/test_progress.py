@@ -79,12 +79,13 @@ def test_each_test_has_one_plain_line_where_nothing_can_be_rewritten():
     for test in TESTS:
         session.start(test)
         assert not session.reporter.rewritten
-        session.progress.note(test, measured((0.5, 0.4, 9.0)))
+        session.progress.note(test, measured((0.5, 0.495, 0.505)))
         session.end(test)
+    result = "8.00 ± 1.0% (3 rounds) images/s, 500 ms a step"
     assert session.lines == [
-        "[1/3] lenet5-keras forward: 8.00 images/s, 500 ms a step (about 2:00 left)",
-        "[2/3] vgg16-keras forward: 8.00 images/s, 500 ms a step (about 1:00 left)",
-        "[3/3] zfnet-keras forward: 8.00 images/s, 500 ms a step",
+        f"[1/3] lenet5-keras forward: {result} (about 2:00 left)",
+        f"[2/3] vgg16-keras forward: {result} (about 1:00 left)",
+        f"[3/3] zfnet-keras forward: {result}",
     ]
 
 

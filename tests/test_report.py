@@ -55,7 +55,7 @@ def test_the_report_is_the_one_that_was_read_in_review(tables, name, entries):
     assert made == golden.read_text(encoding="utf-8")
 
 
-def test_throughput_is_batch_over_median_with_half_the_quartiles_distance(tables):
+def test_throughput_is_batch_over_median_with_half_its_interval(tables):
     made = report.markdown(ENTRIES, "a-run", tables)
     lenet, vgg = rows_below(made, "### Forward (inference)")
     batch = 4
@@ -63,8 +63,8 @@ def test_throughput_is_batch_over_median_with_half_the_quartiles_distance(tables
     assert lenet["keras"] == f"{batch / 0.02:.0f} ± 10.0%"
     assert vgg["keras"] == f"{batch / 2.0:.2f} ± 10.0%"
     assert vgg["pytorch"] == ABSENT
-    assert lenet["first step, pytorch"] == "500 ms"
-    assert lenet["first step, keras"] == "1.00 s"
+    assert lenet["first result, pytorch"] == "1.00 s", "half a second to build, half a first step"
+    assert lenet["first result, keras"] == "1.50 s"
 
 
 def test_figures_that_stand_on_two_rounds_say_so_and_show_all_that_they_know(tables):
@@ -74,22 +74,22 @@ def test_figures_that_stand_on_two_rounds_say_so_and_show_all_that_they_know(tab
     lenet, vgg = rows_below(made, "### Forward (inference)")
     assert vgg["keras"] == "2.00 ± 5.0% (2 rounds)"
     assert "rounds" not in lenet["keras"]
-    assert made.count("2 rounds: one step is longer than the 1 s that all rounds were to take") == 1
+    assert made.count("2 rounds: too few for an interval, because the steps are long") == 1
     apart = evolve(slow, rounds_s=(1.0, 3.0))
     made = report.markdown([*ENTRIES[:-1], apart], "a-run", tables)
     assert "2.00 ± 50.0% (2 rounds, unstable)" in made
-    assert "one step is longer" not in report.markdown(ENTRIES, "a-run", tables)
+    assert "too few" not in report.markdown(ENTRIES, "a-run", tables)
 
 
 def test_a_ratio_is_the_first_over_the_second_and_absent_where_one_is(tables):
     made = report.markdown(ENTRIES, "a-run", tables)
     lenet, vgg = rows_below(made, "### Forward (inference)")
-    assert lenet["pytorch / keras"] == "2.00", "half the time is twice the images"
+    assert lenet["pytorch / keras"] == "2.00 ± 14.1%", "half the time, twice the images"
     assert vgg["pytorch / keras"] == ABSENT
     swapped = [e for e in ENTRIES if not isinstance(e, Measurement)]
     swapped += [e for e in reversed(ENTRIES) if isinstance(e, Measurement)]
     *_, lenet = rows_below(report.markdown(swapped, "a-run", tables), "### Forward (inference)")
-    assert lenet["keras / pytorch"] == "0.500"
+    assert lenet["keras / pytorch"] == "0.500 ± 14.1%"
 
 
 def without(entries, *sides):
@@ -101,7 +101,7 @@ def without(entries, *sides):
 def test_there_is_no_ratio_of_what_is_not_proven_to_be_the_same(tables, why):
     made = report.markdown(ENTRIES, "a-run", tables)
     lenet, _ = rows_below(made, "### Forward (inference)")
-    assert (lenet["parity"], lenet["pytorch / keras"]) == ("3e-14", "2.00")
+    assert (lenet["parity"], lenet["pytorch / keras"]) == ("3e-14", "2.00 ± 14.1%")
     entries = without(ENTRIES, "pytorch", "keras")
     found = samples.same("lenet5", "pytorch", "keras")
     if why == "not the same":
@@ -127,7 +127,7 @@ def test_a_mode_is_set_against_the_default_pass_by_pass_with_its_meaning(tables)
         "architecture": "alexnet",
         "mode": "keras native_groups",
         "parity": "3e-14",
-        "forward": "1.50 ± 5.0%",  # 60 ms to 40 ms, whose rounds alone are spread
+        "forward": "1.50 ± 5.0%",  # 60 ms to 40 ms, whose interval is the ratio's
         "backward": "15.0 ± 4.3%",  # half of 2.88 to 3.12 s, and half of 197 to 203 ms
     }
     assert made.count("Grouped convolutions call TensorFlow's own kernel") == 1

@@ -14,18 +14,10 @@ from convbench import machine, messages
 from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.own import OwnModel, Reference
+from convbench.processors import CpuUse
 from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
-from convbench.runner import (
-    MAX_ROUNDS,
-    MIN_LONG_ROUNDS,
-    MIN_ROUNDS,
-    ROUND,
-    WARMUP,
-    OtherFramework,
-    Run,
-    Timing,
-    WorkerClock,
-)
+from convbench.runner import OtherFramework, Run
+from convbench.timing import MIN_ROUNDS, WARMUP, Budget
 
 TASK = Task(
     architecture="lenet5",
@@ -55,7 +47,7 @@ WRONG = evolve(
 
 @define
 class FakeChild:
-    """Plays a child whose steps take `step_s`, then a little longer with each round."""
+    """Plays a child whose steps take `step_s`, and now and then a little longer."""
 
     launcher: FakeLauncher
     task: str
@@ -112,7 +104,7 @@ class FakeLauncher:
         return self
 
     def round_s(self, number: int) -> float:
-        return self.step_s * (1 + number / 1000)
+        return self.step_s * (1 + (7 * number % 5) / 1000)
 
     def open(self, task: str) -> FakeChild:
         failure = self.script.get(messages.Start)
@@ -129,93 +121,26 @@ class FakeLauncher:
 def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "environment", lambda _: ENVIRONMENT)
     monkeypatch.setattr(machine, "load", lambda: 0.5)
+    monkeypatch.setattr(CpuUse, "others_cores", 0.25)
+    monkeypatch.setattr(CpuUse, "stolen_cores", 0.125)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Run]:
     def make(launcher: FakeLauncher, seconds: float = 2.0) -> Run:
         journal = Journal(tmp_path / "run" / "measurements.jsonl")
-        return Run(tmp_path, seconds, 60, journal, tmp_path, launch=launcher)
+        return Run(tmp_path, Budget(seconds, 0.02), 60, journal, tmp_path, launch=launcher)
 
     return make
-
-
-def timed(run: Run, clock: WorkerClock, *, keep: bool = True) -> Timing:
-    """A whole task, driven as pytest-benchmark's pedantic mode drives it."""
-    with run.timing(TASK, clock, keep=keep) as timing:
-        for _ in range(timing.rounds * timing.iterations):
-            timing.step()
-        if timing.iterations > 1:
-            timing.step()  # pedantic's own, for the value that the function returns
-    return timing
 
 
 def on_disk(run: Run) -> list[object]:
     return list(run.journal.entries()) if run.journal.path.exists() else []
 
 
-# Step and budget in seconds; iterations and rounds that follow.
-PLANS = [
-    (0.010, 2.0, 1, 200),
-    (0.002, 2.0, 1, 1000),
-    (0.001, 2.0, 2, 1000),
-    (0.0015, 1.5, 2, 500),
-    (3e-6, 2.0, 667, 1000),
-    (3e-6, 0.001, 667, MIN_ROUNDS),
-    (0.003, 60.0, 1, MAX_ROUNDS),
-    (0.500, 2.0, 1, MIN_ROUNDS),
-    (2.0, 2.0, 1, MIN_ROUNDS),
-    (2.1, 2.0, 1, MIN_LONG_ROUNDS),
-    (30.0, 2.0, 1, MIN_LONG_ROUNDS),
-]
-
-
-@pytest.mark.parametrize(("step_s", "seconds", "iterations", "rounds"), PLANS)
-def test_rounds_fill_the_time_and_no_round_is_shorter_than_the_clock_likes(
-    run, step_s, seconds, iterations, rounds
-):
-    launcher = FakeLauncher(step_s)
-    with run(launcher, seconds).timing(TASK, WorkerClock()) as timing:
-        assert (timing.iterations, timing.rounds) == (iterations, rounds)
-    assert timing.iterations * step_s >= ROUND * (1 - 1e-9)
-
-
-@pytest.mark.parametrize("step_s", [1e-4, 0.01, 3.0])
-def test_the_clock_shows_what_the_child_reported_and_nothing_else(run, step_s):
-    launcher, clock = FakeLauncher(step_s), WorkerClock()
-    with run(launcher).timing(TASK, clock) as timing:
-        assert clock() == 0.0, "neither build nor warm-up is a step"
-        for done in range(MIN_LONG_ROUNDS * timing.iterations):
-            before = clock()
-            timing.step()
-            round_s = launcher.round_s(done // timing.iterations)
-            assert clock() - before == pytest.approx(round_s)
-
-
-def test_every_round_is_kept_and_only_those_that_were_planned(run):
-    for step_s in (1e-4, 0.01, 3.0):
-        launcher = FakeLauncher(step_s)
-        this = run(launcher)
-        timing = timed(this, WorkerClock())
-        *_, kept = this.entries
-        assert kept.rounds_s == tuple(launcher.round_s(i) for i in range(timing.rounds))
-        assert kept.iterations == timing.iterations
-
-
-def test_rounds_are_asked_for_in_blocks_that_add_up(run):
-    launcher = FakeLauncher(0.05)
-    timing = timed(run(launcher), WorkerClock())
-    blocks = [r for r in launcher.children[0].asked if isinstance(r, messages.Rounds)]
-    assert sum(block.count for block in blocks) == timing.rounds
-    assert {block.count for block in blocks} == {5}, "a quarter of a second each"
-    slow = FakeLauncher(3.0)
-    timed(run(slow), WorkerClock())
-    assert all(r.count == 1 for r in slow.children[0].asked if isinstance(r, messages.Rounds))
-
-
 def test_a_measurement_has_everything_that_the_child_told(run):
     this = run(FakeLauncher(0.5))
-    timed(this, WorkerClock())
+    assert this.time(TASK) == this.entries[-1]
     environment, report, kept = on_disk(this)
     assert (environment, report) == (ENVIRONMENT, REPORT)
     assert kept == this.entries[-1]
@@ -229,11 +154,16 @@ def test_a_measurement_has_everything_that_the_child_told(run):
         iterations=1,
         rounds_s=kept.rounds_s,
         memory=Memory(host_bytes=7),
-        budget_s=this.seconds,
+        budget_s=this.budget.seconds,
         load_before=0.5,
         load_after=0.5,
+        precision=0.02,
+        steady=None,
+        others_cores=0.25,
+        stolen_cores=0.125,
     )
-    assert kept.throughput(median(kept.rounds_s)) == pytest.approx(2 / (0.5 * 1.002))
+    assert len(kept.rounds_s) == MIN_ROUNDS
+    assert kept.throughput(median(kept.rounds_s)) == pytest.approx(2 / (0.5 * 1.0015))
 
 
 REFUSED = messages.Refused("does not fit: it is large")
@@ -267,21 +197,21 @@ def test_a_failure_is_kept_with_its_reason_and_raised(run, when, what, outcome, 
     launcher = FakeLauncher(script={when: what})
     this = run(launcher)
     with pytest.raises(WorkerFailed) as failed:
-        timed(this, WorkerClock())
+        this.time(TASK)
     assert str(failed.value) == reason
     kept = on_disk(this)[-1]
     assert (kept.outcome, f"{TASK.label}: {kept.reason}") == (outcome, reason)
     assert not kept.rounds_s
     assert all(child.closed for child in launcher.children)
     launcher.script.clear()
-    timed(this, WorkerClock())
+    this.time(TASK)
     assert [e.outcome for e in on_disk(this) if isinstance(e, Measurement)] == [outcome, "measured"]
 
 
 def test_what_differs_is_kept_with_the_refusal(run):
     this = run(FakeLauncher(script={messages.Prepare: NOT_THE_PAPERS}))
     with pytest.raises(WorkerFailed):
-        timed(this, WorkerClock())
+        this.time(TASK)
     assert on_disk(this)[1] == WRONG
 
 
@@ -289,7 +219,7 @@ def test_a_framework_that_does_not_import_is_kept_as_a_failure(run):
     missing = FrameworkMissing("fakes", "not installed", "run pip")
     this = run(FakeLauncher(script={messages.Start: missing}))
     with pytest.raises(FrameworkMissing):
-        timed(this, WorkerClock())
+        this.time(TASK)
     (kept,) = (entry for entry in this.entries if isinstance(entry, Measurement))
     assert kept.outcome == "failed"
     assert "not installed; run pip" in kept.reason
@@ -297,10 +227,10 @@ def test_a_framework_that_does_not_import_is_kept_as_a_failure(run):
 
 def test_nothing_is_kept_where_nothing_is_asked_to_be_kept(run):
     this = run(FakeLauncher())
-    timed(this, WorkerClock(), keep=False)
+    this.time(TASK, keep=False)
     this.launch.script[messages.Rounds] = DIED
     with pytest.raises(WorkerFailed):
-        timed(this, WorkerClock(), keep=False)
+        this.time(TASK, keep=False)
     assert not this.entries
     assert not this.journal.path.parent.exists()
 
@@ -308,8 +238,8 @@ def test_nothing_is_kept_where_nothing_is_asked_to_be_kept(run):
 def test_a_check_is_kept_and_a_report_only_once_for_all_tasks(run):
     this = run(FakeLauncher())
     assert this.check("lenet5", "fakes") == REPORT
-    timed(this, WorkerClock())
-    timed(this, WorkerClock())
+    this.time(TASK)
+    this.time(TASK)
     assert [type(e).__name__ for e in on_disk(this)] == [
         *("Environment", "CheckReport", "Measurement", "Measurement")
     ]
@@ -327,8 +257,9 @@ def test_what_ctrl_c_interrupts_is_kept_as_interrupted(run):
     this = run(FakeLauncher(script={messages.Check: KeyboardInterrupt()}))
     with pytest.raises(KeyboardInterrupt):
         this.check("lenet5", "fakes")
-    with pytest.raises(KeyboardInterrupt), this.timing(TASK, WorkerClock()):
-        raise KeyboardInterrupt
+    this.launch.script[messages.Rounds] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        this.time(TASK)
     _, unchecked, *_, failed = on_disk(this)
     assert (unchecked.label, unchecked.reason) == ("lenet5 fakes structure", "interrupted")
     assert (failed.task, failed.outcome, failed.reason) == (TASK, "failed", "interrupted")
@@ -349,7 +280,7 @@ def full(*_: object) -> None:
 def test_a_full_disk_loses_no_result_of_this_run(run, monkeypatch):
     this = run(FakeLauncher())
     monkeypatch.setattr(Journal, "append", full)
-    timed(this, WorkerClock())
+    this.time(TASK)
     assert this.lost == f"{this.journal.path} cannot be written: No space left on device"
     assert [type(e) for e in this.entries] == [Environment, CheckReport, Measurement]
     assert this.entries[-1].outcome == "measured"
@@ -357,13 +288,13 @@ def test_a_full_disk_loses_no_result_of_this_run(run, monkeypatch):
 
 def test_a_disk_that_fills_up_later_is_left_alone_from_then_on(run, monkeypatch):
     this = run(FakeLauncher())
-    timed(this, WorkerClock())
+    this.time(TASK)
     assert this.lost is None
     before = on_disk(this)
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append", full)
-        timed(this, WorkerClock())
-    timed(this, WorkerClock())
+        this.time(TASK)
+    this.time(TASK)
     assert this.lost is not None
     assert len(this.entries) == len(before) + 2
     assert on_disk(this) == before, "no entry after a gap"
@@ -372,7 +303,7 @@ def test_a_disk_that_fills_up_later_is_left_alone_from_then_on(run, monkeypatch)
 def test_a_run_without_a_journal_keeps_its_entries_in_memory(run, tmp_path):
     this = run(FakeLauncher())
     this.journal = None
-    timed(this, WorkerClock())
+    this.time(TASK)
     assert this.entries[-1].outcome == "measured"
     assert this.lost is None
     assert not list(tmp_path.iterdir())
@@ -391,7 +322,10 @@ def test_closing_the_run_closes_its_launchers(run):
 OWN = OwnModel(make=Reference("models", "small", label="small"), input=(1, 28, 28))
 
 
-@pytest.mark.parametrize(("step_s", "seconds", "iterations", "rounds"), PLANS)
+@pytest.mark.parametrize(
+    ("step_s", "seconds", "iterations", "rounds"),
+    [(0.5, 2.0, 1, MIN_ROUNDS), (0.0005, 0.01, 4, MIN_ROUNDS), (2.1, 2.0, 1, 2)],
+)
 def test_a_model_of_ones_own_is_timed_as_the_papers_are_and_in_no_journal(
     run, step_s, seconds, iterations, rounds
 ):
@@ -413,6 +347,9 @@ def test_a_model_of_ones_own_is_timed_as_the_papers_are_and_in_no_journal(
         budget_s=seconds,
         load_before=0.5,
         load_after=0.5,
+        precision=0.02,
+        others_cores=0.25,
+        stolen_cores=0.125,
     )
     (child,) = launcher.children
     assert child.closed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from random import Random
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -11,6 +13,8 @@ from convbench.architectures import architecture
 from convbench.errors import UnknownName, Unsupported
 from convbench.frameworks import FRAMEWORKS, known
 from convbench.modes import DEFAULT, MODES, concerns, variant
+
+Item = TypeVar("Item")
 
 
 @frozen
@@ -52,6 +56,52 @@ def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str])
         remedy = "choose others, such as resnext50_32x4d"
         raise Unsupported(f"mode {' and '.join(modes)}", why, remedy)
     return found
+
+
+@frozen
+class Timed:
+    """What one test times: a case with one batch, in one of the processes that repeat it."""
+
+    case: Case
+    batch: int | None = None
+    """Images in a batch; None leaves it to the device."""
+    process: int = 1
+
+
+def timed(
+    chosen: Sequence[Case], batches: Sequence[int | None], processes: int
+) -> dict[str, Timed]:
+    """What there is to time, by the name of its test: each case with each batch in each process."""
+    found = {}
+    for case in chosen:
+        for batch in batches:
+            for process in range(1, processes + 1):
+                name = case.id + (f"-batch{batch}" if len(batches) > 1 else "")
+                name += f"-process{process}" if processes > 1 else ""
+                found[name] = Timed(case, batch, process)
+    return found
+
+
+def shuffled(
+    items: Sequence[Item], key: Callable[[Item], tuple[Timed, str]], seed: int
+) -> list[Item]:
+    """Tests in blocks, one process of each task in each, in an order by chance within the block.
+
+    Whatever slows the machine for a while then meets all tasks alike. The sides of a ratio stay
+    neighbours, in an order by chance as well. `key` tells what a test times, and its pass.
+    """
+    chance = Random(seed)
+    ranks: dict[tuple[object, ...], float] = {}
+
+    def rank(*of: object) -> float:
+        return ranks.setdefault(of, chance.random())
+
+    def place(item: Item) -> tuple[float, ...]:
+        what, pass_ = key(item)
+        group = (what.process, what.case.architecture, what.batch, pass_)
+        return what.process, rank(*group), rank(*group, what.case)
+
+    return sorted(items, key=place)
 
 
 def compared(chosen: Sequence[Case]) -> list[tuple[Case, Case]]:

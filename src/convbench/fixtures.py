@@ -20,9 +20,9 @@ from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.options import MOST, one_of
 from convbench.own import Maker, OwnModel, Reference, refer, used_by
-from convbench.plugin import DEFAULT_BATCH, STATE, refuse_xdist
 from convbench.record import Measurement, Task
 from convbench.runner import OtherFramework, Run
+from convbench.session import STATE, refuse_xdist
 from convbench.throughput import PassThroughput, Throughput, summary
 from convbench.units import Second
 
@@ -196,7 +196,6 @@ def _throughput(
 def _task(config: pytest.Config, make: Reference, asked: Asked) -> Task:
     """The first pass as a task, with what the command line or the machine says of the rest."""
     state = config.stash[STATE]
-    device = state.device()
     framework = asked.framework or _likely(make.module)
     missing = frameworks.missing(framework)
     if missing is not None:
@@ -205,9 +204,9 @@ def _task(config: pytest.Config, make: Reference, asked: Asked) -> Task:
         architecture=make.label,
         framework=framework,
         pass_=asked.passes[0],
-        batch=asked.batch or state.options.batch or DEFAULT_BATCH[device],
-        device=device,
-        threads=asked.threads or state.options.threads or machine.default_threads(),
+        batch=asked.batch or state.batch(),
+        device=state.device(),
+        threads=asked.threads or state.threads(),
     )
 
 

@@ -143,6 +143,8 @@ class Timed:
     """Seconds of one step in each round."""
 
     rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
+    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    """CPU time of the child meanwhile, all its threads together."""
 
 
 @frozen

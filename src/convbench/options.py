@@ -22,7 +22,15 @@ from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
 DEFAULT_FRAMEWORKS = ("pytorch", "keras")
-MOST = {"batch": 10**9, "threads": 4096, "seconds": 10**6, "timeout": 10**6, "parity_steps": 1000}
+MOST = {
+    "batch": 10**9,
+    "threads": 4096,
+    "seconds": 10**6,
+    "timeout": 10**6,
+    "parity_steps": 1000,
+    "processes": 1000,
+    "seed": 2**32,
+}
 """More than anybody means, and less than what frameworks and clocks break at."""
 
 
@@ -39,10 +47,28 @@ def add(parser: Any) -> None:
         help=f"of {', '.join(PASSES)} (default: forward,backward)",
     )
     option("--bench-mode", metavar="NAMES", default=DEFAULT, help=f"of {', '.join(MODES)}")
-    option("--bench-batch", metavar="N", help="images in a batch (default: 4, on a GPU 32)")
+    option("--bench-batch", metavar="N,…", help="images in a batch (default: 4, on a GPU 32)")
     option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
-    option("--bench-seconds", metavar="S", default="2", help="timed seconds a task (default: 2)")
+    option(
+        "--bench-seconds",
+        metavar="S",
+        default="5",
+        help="timed seconds a task at the most, but for 6 rounds (default: 5)",
+    )
+    option(
+        "--bench-precision",
+        metavar="P%",
+        default="2%",
+        help="stop when the 95%% interval of the median is within ±P%% of it (default: 2%%)",
+    )
+    option(
+        "--bench-processes",
+        metavar="K",
+        default="1",
+        help="fresh processes for each task, in blocks of random order (default: 1)",
+    )
+    option("--bench-seed", metavar="N", default="1", help="of that order (default: 1)")
     option("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
     option(
         "--bench-parity",
@@ -72,10 +98,16 @@ class Options:
     asked_for: bool
     """Whether the frameworks were named: then one that is missing is a failure."""
     passes: tuple[str, ...]
-    batch: int | None
+    batches: tuple[int | None, ...]
+    """Images in a batch, one after the other; None leaves it to the device."""
     device: str | None
     threads: int | None
     seconds: Second
+    precision: float
+    """The share of the median within which its interval is to end."""
+    processes: int
+    seed: int
+    """Of the order in which several processes run."""
     timeout_s: Second
     parity: bool
     """Whether to prove that what is compared computes the same function."""
@@ -102,10 +134,13 @@ class Options:
             ),
             asked_for=named is not None or bool(os.environ.get("CI")),
             passes=passes,
-            batch=_number(config, "batch", int),
+            batches=_batches(config),
             device=device,
             threads=_number(config, "threads", int),
             seconds=_number(config, "seconds", float),
+            precision=_precision(config),
+            processes=_number(config, "processes", int),
+            seed=_number(config, "seed", int),
             timeout_s=_number(config, "timeout", float),
             parity=one_of("parity", config.getoption("bench_parity"), ("on", "off")) == "on",
             parity_steps=_number(config, "parity_steps", int),
@@ -129,11 +164,34 @@ def _names(config: Any, option: str) -> tuple[str, ...]:
     return names
 
 
+def _batches(config: Any) -> tuple[int | None, ...]:
+    """The batches to go through, each once."""
+    if config.getoption("bench_batch") is None:
+        return (None,)
+    return tuple(dict.fromkeys(_positive("batch", word, int) for word in _names(config, "batch")))
+
+
+def _precision(config: Any) -> float:
+    """A share of the median; a percent sign may follow."""
+    text: str = config.getoption("bench_precision")
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent <= 100:
+        raise BadOption("--bench-precision", "a percentage up to 100%", text)
+    return percent / 100
+
+
 def _number(config: Any, name: str, type_: type[Any]) -> Any:
     """An option that must be a positive number, within reason; None if it is not given."""
-    option, text = f"--bench-{name.replace('_', '-')}", config.getoption(f"bench_{name}")
-    if text is None:
-        return None
+    text = config.getoption(f"bench_{name}")
+    return None if text is None else _positive(name, text, type_)
+
+
+def _positive(name: str, text: str, type_: type[Any]) -> Any:
+    """A positive number, within reason, of an option's text."""
+    option = f"--bench-{name.replace('_', '-')}"
     try:
         value = type_(text)
     except ValueError:

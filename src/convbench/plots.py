@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convbench.stats import Spread
+from convbench.stats import Interval
 from convbench.units import rate
 
 COLOURS = {"pytorch": "#d1495b", "keras": "#00798c", "keras native_groups": "#66b2bf"}
@@ -21,11 +21,11 @@ OTHER_COLOUR = "#66717e"
 
 @frozen
 class Point:
-    """Throughput of one architecture in one framework and mode: median and quartiles."""
+    """Throughput of one architecture in one framework and mode, with its interval."""
 
     architecture: str
     framework: str
-    images_per_s: Spread
+    images_per_s: Interval
 
 
 def throughput(panels: Sequence[tuple[str, Sequence[Point]]], file: Path) -> None:

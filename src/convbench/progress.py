@@ -7,15 +7,15 @@ Known to pytest by its hooks' names alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from statistics import median
 from time import monotonic
 from typing import Any
 
 from pluggy import HookimplMarker
 
+from convbench.estimates import estimates
 from convbench.parity import Parity
 from convbench.record import Entry, Measurement
-from convbench.units import Second, clock, rate, seconds
+from convbench.units import Second, clock, seconds
 
 hookimpl = HookimplMarker("pytest")
 
@@ -36,8 +36,11 @@ class Progress:
     def note(self, test: str, entry: Entry) -> None:
         """What came out of a test, to be shown when it is over."""
         if isinstance(entry, Measurement) and entry.rounds_s:
-            usual = median(entry.rounds_s)
-            self.notes[test] = f"{rate(entry.throughput(usual))} images/s, {seconds(usual)} a step"
+            from convbench.report_throughput import figure  # noqa: PLC0415  (imports pandas)
+
+            (found,) = estimates([entry])
+            usual = seconds(found.step_s.median)
+            self.notes[test] = f"{figure(found)} images/s, {usual} a step"
         elif isinstance(entry, Parity):
             self.notes[test] = f"the same to {entry.error:.0e}, at {entry.worst_node}"
 

@@ -4,7 +4,8 @@ The journal is appended and synced after every entry, so that a run that is kill
 the task in flight. Raw rounds are kept; every statistic is recomputed from them.
 
 Schema history
-  1  0.1.0: environment, check, unchecked, measurement
+  1  0.1.0: environment, check, unchecked, measurement; what came later (parity, a task's process,
+     a measurement's steady state and its machine's other work) may be absent
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Task:
     dtype: str = "float32"
     mode: str = DEFAULT
     seed: int = 0
+    process: int = field(default=1, validator=COUNT)
+    """Which of the processes that time it one after the other, from 1."""
 
     @property
     def label(self) -> str:
@@ -85,6 +88,8 @@ class Environment:
     """When the run began: ISO 8601, UTC."""
     packages: tuple[tuple[str, str], ...] = ()
     """Name and version of each package installed that a framework stands on."""
+    order_seed: int | None = None
+    """Of the chance that orders the blocks of a run with several processes a task."""
 
 
 @frozen(kw_only=True)
@@ -112,6 +117,7 @@ class Measurement:
     first_s: Second | None = field(default=None, validator=optional(SECONDS))
     """The first step, which may trace and compile."""
     warmup_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*SECONDS)))
+    """Steps before the first round, and then the rounds that were not steady yet."""
     iterations: int = field(default=1, validator=COUNT)
     """Steps in one round; a round's value is the mean of them."""
     rounds_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
@@ -120,6 +126,14 @@ class Measurement:
     """Seconds that rounds were to be timed for."""
     load_before: float | None = field(default=None, validator=LOAD)
     load_after: float | None = field(default=None, validator=LOAD)
+    precision: float | None = field(default=None, validator=optional([gt(0.0), le(1e9)]))
+    """Share of the median to which rounds were to tell it, if the budget allows."""
+    steady: bool | None = None
+    """Whether the rounds reached a steady state; None if there were too few to tell."""
+    others_cores: float | None = field(default=None, validator=LOAD)
+    """CPU seconds that other processes used per second of the rounds."""
+    stolen_cores: float | None = field(default=None, validator=LOAD)
+    """CPU seconds that the host of a virtual machine gave to others, per second of the rounds."""
 
     def throughput(self, step_s: Second) -> ImagesPerSecond:
         """Images per second of a step that takes `step_s`."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from convbench import plots, report_modes, report_parity
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
+from convbench.estimates import Estimate, estimates
 from convbench.graph import NETWORK
 from convbench.modes import DEFAULT
 from convbench.parity import Parity
@@ -27,7 +28,6 @@ from convbench.report_throughput import (
     proven,
     throughput,
 )
-from convbench.stats import Spread, spread
 from convbench.tables import ABSENT, Markup, escaped, table
 from convbench.units import count, size
 
@@ -40,7 +40,7 @@ def write(folder: Path, *tables: Path) -> Path:
     Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
     """
     entries = list(Journal(folder / JOURNAL).entries())
-    measured = [e for e in measurements_of(entries) if e.outcome == "measured"]
+    measured = estimates(measurements_of(entries))
     if measured:
         plots.throughput(_panels(measured), folder / "throughput.png")
     report = folder / "report.md"
@@ -62,10 +62,10 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         if any(m.rounds_s for m in measurements)
         else "",
         throughput(entries),
-        report_modes.section([m for m in measurements if m.rounds_s], proven(entries)),
-        _memory(measurements),
+        report_modes.section(estimates(measurements), proven(entries)),
+        _memory(estimates(measurements)),
         _unfinished(entries),
-        _how(measurements, tables[1:]),
+        _how(measurements, _first_environment(entries).order_seed, tables[1:]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -124,6 +124,7 @@ def _environment(entries: Sequence[Entry]) -> str:
     for what, shared in (
         ("device", {m.task.device for m in measurements}),
         ("batch", {str(m.task.batch) for m in measurements}),
+        ("processes a task", {str(len(e.measurements)) for e in estimates(measurements)}),
         ("threads", {str(m.task.threads) for m in measurements}),
         ("dtype", {m.task.dtype for m in measurements}),
         ("timed seconds a task", {f"{m.budget_s:g}" for m in measurements if m.budget_s}),
@@ -132,6 +133,11 @@ def _environment(entries: Sequence[Entry]) -> str:
             rows.append((what, ", ".join(sorted(shared))))
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
+    others = [m.others_cores for m in measurements if m.others_cores is not None]
+    if others:
+        stolen = max(m.stolen_cores or 0.0 for m in measurements)
+        used = f"up to {max(others):.2f} cores during rounds, {stolen:.2f} stolen by the host"
+        rows.append(("other processes", used))
     shown = table([{"": k, "value": v} for k, v in rows], left=("value",))
     warning = busy(environment.cores, measurements)
     return "\n\n".join(filter(None, ("## Environment", shown, warning)))
@@ -202,20 +208,16 @@ def _observed_total(report: CheckReport | None) -> str:
     )
 
 
-def _memory(measurements: Sequence[Measurement]) -> str:
-    measured = [m for m in measurements if m.rounds_s]
+def _memory(measured: Sequence[Estimate]) -> str:
     if not measured:
         return ""
     variants = list(dict.fromkeys(m.task.variant for m in measured))
     on_device = any(m.task.device != "cpu" for m in measured)
+    several = len({m.task.batch for m in measured}) > 1
     rows = []
-    for name, pass_ in dict.fromkeys((m.task.architecture, m.task.pass_) for m in measured):
-        own = {
-            m.task.variant: m.memory
-            for m in measured
-            if (m.task.architecture, m.task.pass_) == (name, pass_)
-        }
-        row = {"architecture": name, "pass": pass_}
+    for key in dict.fromkeys(map(_key, measured)):
+        own = {m.task.variant: m.memory for m in measured if _key(m) == key}
+        row = {"architecture": key[0], "pass": key[1]} | ({"batch": str(key[2])} if several else {})
         for f in variants:
             memory = own.get(f, Memory())
             row[f"host, {f}"] = _bytes(memory.host_bytes)
@@ -236,6 +238,11 @@ def _memory(measurements: Sequence[Measurement]) -> str:
     return "\n\n".join(["## Memory", note + (device if on_device else none), table(rows)])
 
 
+def _key(estimate: Estimate) -> tuple[str, str, int]:
+    """What all frameworks and modes of a row share."""
+    return estimate.task.architecture, estimate.task.pass_, estimate.task.batch
+
+
 def _unfinished(entries: Sequence[Entry]) -> str:
     missing = [(e.label, e.reason) for e in entries if isinstance(e, Unchecked)]
     missing += [(m.task.label, m.reason or "") for m in measurements_of(entries) if not m.rounds_s]
@@ -243,7 +250,7 @@ def _unfinished(entries: Sequence[Entry]) -> str:
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
-def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
+def _how(measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]) -> str:
     if not measurements:
         return ""
     task = measurements[0].task
@@ -251,7 +258,7 @@ def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
         "arch": ",".join(dict.fromkeys(m.task.architecture for m in measurements)),
         "framework": ",".join(dict.fromkeys(m.task.framework for m in measurements)),
         "pass": ",".join(dict.fromkeys(m.task.pass_ for m in measurements)),
-        "batch": str(task.batch),
+        "batch": ",".join(dict.fromkeys(str(m.task.batch) for m in measurements)),
         "device": task.device,
         "threads": str(task.threads),
     }
@@ -260,6 +267,11 @@ def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
         options["mode"] = ",".join(modes)
     if measurements[0].budget_s is not None:
         options["seconds"] = f"{measurements[0].budget_s:g}"
+    if task_precision := measurements[0].precision:
+        options["precision"] = f"{task_precision:.3%}".rstrip("0%").rstrip(".") + "%"
+    processes = max(m.task.process for m in measurements)
+    if processes > 1:
+        options |= {"processes": str(processes), "seed": str(order_seed)}
     for folder in own:
         if any((folder / f"{m.task.architecture}.toml").exists() for m in measurements):
             options["tables"] = shlex.quote(os.path.relpath(folder))
@@ -268,13 +280,14 @@ def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
         [
             "## How it was measured",
             "- Each model is verified against the papers' tables in the process that times it.\n"
-            "- Each row is one fresh process, forked after the framework's import, with the same "
-            "weights, batch, precision and number of threads for every framework.\n"
+            "- Each process is fresh, forked after the framework's import, with the same weights, "
+            "batch, precision and number of threads for every framework.\n"
             "- PyTorch runs eagerly (inference mode for forward), Keras as a compiled TensorFlow "
             f"graph: each as its documentation says{_but_for(modes)}.\n"
-            "- Warm-up rounds are not in the figures; each step ends when the device has "
-            "finished.\n"
-            "- One process a row: the spread between processes is not known from this run.\n"
+            "- Rounds are timed until the 95% interval of their median is as narrow as was asked "
+            "for, or the time is over. Warm-up rounds are not in the figures; each step ends when "
+            "the device has finished.\n"
+            f"{_processes(measurements)}"
             "- Raw rounds are in `measurements.jsonl` beside this file.",
             f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```\n\nor, without a "
             f"checkout, with\n\n```\nconvbench bench --benchmark-only {words}\n```",
@@ -282,20 +295,34 @@ def _how(measurements: Sequence[Measurement], own: Sequence[Path]) -> str:
     )
 
 
+def _processes(measurements: Sequence[Measurement]) -> str:
+    """How often each task was repeated in a process of its own."""
+    processes = max(m.task.process for m in measurements)
+    if processes == 1:
+        return "- One process a row: the spread between processes is not known from this run.\n"
+    return (
+        f"- Each row is {processes} processes, in blocks of one process a task, in an order by "
+        "chance within the block; its interval is over processes.\n"
+    )
+
+
 def _but_for(modes: Sequence[str]) -> str:
     return "" if modes == [DEFAULT] else ", but for the mode that stands beside its name"
 
 
-def _panels(measured: Sequence[Measurement]) -> list[tuple[str, list[plots.Point]]]:
+def _panels(measured: Sequence[Estimate]) -> list[tuple[str, list[plots.Point]]]:
+    several = len({e.task.batch for e in measured}) > 1
     panels = []
-    for pass_ in dict.fromkeys(m.task.pass_ for m in measured):
-        points = []
-        for m in (m for m in measured if m.task.pass_ == pass_):
-            steps = spread(m.rounds_s)
-            rates = Spread(*map(m.throughput, (steps.high, steps.median, steps.low)))
-            points.append(
-                plots.Point(_drawable(m.task.architecture), _drawable(m.task.variant), rates)
+    for pass_ in dict.fromkeys(e.task.pass_ for e in measured):
+        points = [
+            plots.Point(
+                _drawable(e.task.architecture + (f", {e.task.batch}" if several else "")),
+                _drawable(e.task.variant),
+                e.images_per_s,
             )
+            for e in measured
+            if e.task.pass_ == pass_
+        ]
         panels.append((_drawable(PASS_TITLES.get(pass_, pass_)), points))
     return panels
 

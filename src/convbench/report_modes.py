@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from convbench.estimates import Estimate, times_as_fast
 from convbench.modes import DEFAULT, MODES
-from convbench.record import Measurement
-from convbench.report_throughput import Proven, parity_of
-from convbench.stats import ratio, spread
+from convbench.report_throughput import Proven, parity_of, times
 from convbench.tables import ABSENT, table
-from convbench.units import significant
 
 NOTE = (
     "How many times as many images per second a framework gives in a mode as in its default mode, "
-    "pass by pass; ± is what the spreads of both sides' rounds add up to. One process a side."
+    "pass by pass; ± is half of the ratio's 95% interval: over pairs of processes where there are "
+    "several, else what the intervals of both sides add up to."
 )
 
 
-def section(measured: Sequence[Measurement], same: Proven) -> str:
+def section(measured: Sequence[Estimate], same: Proven) -> str:
     """The section; nothing where no task was timed both by default and in another mode.
 
     There is no ratio where the mode was not proven to compute the same.
@@ -28,14 +27,16 @@ def section(measured: Sequence[Measurement], same: Proven) -> str:
     if not pairs:
         return ""
     passes = dict.fromkeys(mode.task.pass_ for mode, _ in pairs)
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    several = len({mode.task.batch for mode, _ in pairs}) > 1
+    rows: dict[tuple[str, str, int], dict[str, str]] = {}
     for mode, default in pairs:
-        key = mode.task.architecture, mode.task.variant
+        key = mode.task.architecture, mode.task.variant, mode.task.batch
         parity = parity_of(same, key[0], default.task.variant, mode.task.variant)
         blank = {"architecture": key[0], "mode": key[1], "parity": parity}
+        blank |= {"batch": str(key[2])} if several else {}
         row = rows.setdefault(key, blank | dict.fromkeys(passes, ABSENT))
         if parity != ABSENT:
-            row[mode.task.pass_] = _times_as_fast(mode, default)
+            row[mode.task.pass_] = times(times_as_fast(mode, default))
     meanings = [
         f"- `{name}`: {MODES[name].meaning}"
         for name in dict.fromkeys(mode.task.mode for mode, _ in pairs)
@@ -45,7 +46,7 @@ def section(measured: Sequence[Measurement], same: Proven) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _pairs(measured: Sequence[Measurement]) -> list[tuple[Measurement, Measurement]]:
+def _pairs(measured: Sequence[Estimate]) -> list[tuple[Estimate, Estimate]]:
     """Each task in a mode with the same task by default."""
     by_task = {m.task: m for m in measured}
     return [
@@ -53,8 +54,3 @@ def _pairs(measured: Sequence[Measurement]) -> list[tuple[Measurement, Measureme
         for m in measured
         if (default := evolve(m.task, mode=DEFAULT)) in by_task and default != m.task
     ]
-
-
-def _times_as_fast(mode: Measurement, default: Measurement) -> str:
-    times, relative = ratio(spread(default.rounds_s), spread(mode.rounds_s))
-    return f"{significant(times)} ± {relative:.1%}"

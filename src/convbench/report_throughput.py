@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
+from convbench.estimates import Estimate, estimates, times_as_fast
 from convbench.parity import SAME, Parity
 from convbench.record import Entry, Measurement
-from convbench.stats import FEW, spread
+from convbench.stats import Interval
 from convbench.tables import ABSENT, table
 from convbench.units import rate, seconds, significant
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""
+BESIDE = 0.2
+"""Cores that others may use while a task is timed before the reader is warned."""
 UNSTABLE = 0.1
-"""A relative spread of rounds above which a figure is called unstable."""
+"""Half an interval, as a share of its figure, above which that is called unstable."""
 
 PASS_TITLES = {  # in the order in which a report shows them
     "forward": "Forward (inference)",
@@ -55,6 +58,31 @@ def loads_of(measurements: Iterable[Measurement]) -> list[float]:
 
 def busy(cores: int, measurements: Iterable[Measurement]) -> str | None:
     """A warning if other work ran beside; None if none is needed."""
+    measurements = list(measurements)
+    worst = max(measurements, key=_beside, default=None)
+    if worst is None or _beside(worst) <= BESIDE:
+        return _loaded(cores, measurements)
+    stolen = worst.stolen_cores or 0.0
+    whose = "the host of this virtual machine took" if stolen > BESIDE else "other processes used"
+    remedy = "ask for a machine of your own" if stolen > BESIDE else "stop them"
+    disturbed = sum(_beside(m) > BESIDE for m in measurements)
+    return (
+        f"**The machine was busy**: while {worst.task.label} was timed, {whose} "
+        f"{_beside(worst):.2f} of its {cores} cores; in {disturbed} of {len(measurements)} tasks "
+        f"it was more than {BESIDE:g}. What runs beside makes figures too low, and not for all "
+        f"rows alike: {remedy}, and measure again."
+    )
+
+
+def _beside(measurement: Measurement) -> float:
+    """Cores that the machine gave to others during the rounds, or lost; 0 if nobody counted."""
+    return (measurement.others_cores or 0.0) + (measurement.stolen_cores or 0.0)
+
+
+def _loaded(cores: int, measurements: Sequence[Measurement]) -> str | None:
+    """The warning for journals of old, which have the load average alone."""
+    if any(m.others_cores is not None for m in measurements):
+        return None
     highest = max(loads_of(measurements), default=0.0)
     if highest <= BUSY * cores:
         return None
@@ -66,68 +94,92 @@ def busy(cores: int, measurements: Iterable[Measurement]) -> str | None:
 
 def throughput(entries: Sequence[Entry]) -> str:
     """Throughput tables, one per pass, frameworks side by side with their ratio."""
-    measurements = [m for m in measurements_of(entries) if m.rounds_s]
+    found = estimates(measurements_of(entries))
     same, parts = proven(entries), []
-    for pass_ in dict.fromkeys(m.task.pass_ for m in measurements):
-        own = [m for m in measurements if m.task.pass_ == pass_]
+    for pass_ in dict.fromkeys(e.task.pass_ for e in found):
+        own = [e for e in found if e.task.pass_ == pass_]
         parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
         parts.append(
-            "Images per second: the median of the rounds, ± half their interquartile range; a "
-            f"figure with more than {UNSTABLE:.0%} is marked unstable. "
-            "First step: what tracing, compiling and first allocations add up to."
-            + (PARITY_NOTE if len({m.task.variant for m in own}) > 1 else "")
+            f"Images per second: {_what(own)} A figure with more than {UNSTABLE:.0%} is marked "
+            "unstable. First result: building the model, tracing, compiling and the first step."
+            + (PARITY_NOTE if len({e.task.variant for e in own}) > 1 else "")
         )
         parts.append(table(_throughput_rows(own, same)))
         parts += _few_rounds(own)
     return "\n\n".join(parts)
 
 
-def _throughput_rows(measurements: Sequence[Measurement], same: Proven) -> list[dict[str, str]]:
-    modes = dict.fromkeys((m.task.variant, m.task.mode) for m in measurements)
+def _what(own: Sequence[Estimate]) -> str:
+    """What the figures of a table are, and what their intervals are over."""
+    processes = {len(e.measurements) for e in own}
+    if processes == {1}:
+        return (
+            "the median of the rounds, ± half of its 95% interval. One process a figure: how far "
+            "processes are apart is not known."
+        )
+    fewest, most = min(processes), max(processes)
+    number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return (
+        f"the geometric mean of {number} processes' medians, ± half of its 95% interval over the "
+        "processes; so is a ratio, over pairs of processes that ran one after the other."
+    )
+
+
+def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, str]]:
+    modes = dict.fromkeys((e.task.variant, e.task.mode) for e in own)
     pairs = [
         (first, second)
         for mode in dict.fromkeys(mode for _, mode in modes)  # modes have a section of their own
         for first, second in pairwise(variant for variant, its in modes if its == mode)
     ]
+    several = len({e.task.batch for e in own}) > 1
     rows = []
-    for name in dict.fromkeys(m.task.architecture for m in measurements):
-        own = {m.task.variant: m for m in measurements if m.task.architecture == name}
-        row = {"architecture": name}
+    for name, batch in dict.fromkeys((e.task.architecture, e.task.batch) for e in own):
+        its = {
+            e.task.variant: e for e in own if (e.task.architecture, e.task.batch) == (name, batch)
+        }
+        row = {"architecture": name} | ({"batch": str(batch)} if several else {})
         for variant, _ in modes:
-            row[variant] = figure(own[variant]) if variant in own else ABSENT
+            row[variant] = figure(its[variant]) if variant in its else ABSENT
         for first, second in pairs:
-            row[f"{first} / {second}"] = _ratio(own, first, second, same)
+            row[f"{first} / {second}"] = _ratio(its, first, second, same)
             row["parity" if len(pairs) == 1 else f"parity, {first} / {second}"] = parity_of(
                 same, name, first, second
             )
         for variant, _ in modes:
-            first_s = own[variant].first_s if variant in own else None
-            row[f"first step, {variant}"] = ABSENT if first_s is None else seconds(first_s)
+            first_s = its[variant].first_result_s if variant in its else None
+            row[f"first result, {variant}"] = ABSENT if first_s is None else seconds(first_s)
         rows.append(row)
     return rows
 
 
-def figure(measurement: Measurement) -> str:
-    """Images per second with their spread, and with marks where they are doubtful."""
-    steps = spread(measurement.rounds_s)
-    rounds = len(measurement.rounds_s)
-    marks = [f"{rounds} rounds"] if rounds < FEW else []
-    marks += ["unstable"] if round(steps.relative, 3) > UNSTABLE else []
+def figure(estimate: Estimate) -> str:
+    """Images per second with their interval, and with marks where they are doubtful."""
+    rates = estimate.images_per_s
+    marks = [f"{estimate.rounds} rounds"] if not rates.known else []
+    marks += ["unstable"] if round(estimate.step_s.relative, 3) > UNSTABLE else []
+    marks += [] if estimate.steady else ["no steady state"]
     marked = f" ({', '.join(marks)})" if marks else ""
-    return f"{rate(measurement.throughput(steps.median))} ± {steps.relative:.1%}{marked}"
+    return f"{rate(rates.median)} ± {estimate.step_s.relative:.1%}{marked}"
 
 
-def _few_rounds(measurements: Sequence[Measurement]) -> list[str]:
-    """The footnote on figures that stand on fewer rounds than others, if there are any."""
-    few = [m for m in measurements if len(m.rounds_s) < FEW]
-    if not few:
-        return []
-    numbers = " or ".join(sorted({f"{len(m.rounds_s)} rounds" for m in few}))
-    budget = max(m.budget_s or 0 for m in few)
-    return [
-        f"{numbers}: one step is longer than the {budget:g} s that all rounds were to take, so "
-        "there are no more. Their ± is half of what lies between the slowest and the fastest."
-    ]
+def _few_rounds(own: Sequence[Estimate]) -> list[str]:
+    """The footnotes on figures that stand on less than others, if there are any."""
+    few = [e for e in own if not e.step_s.known]
+    notes = []
+    if few:
+        numbers = " or ".join(sorted({f"{e.rounds} rounds" for e in few}))
+        notes.append(
+            f"{numbers}: too few for an interval, because the steps are long beside the seconds "
+            "that rounds were to take. Their ± is half of what lies between the slowest and the "
+            "fastest."
+        )
+    if not all(e.steady for e in own):
+        notes.append(
+            "No steady state: the rounds still became faster or slower when the time for them was "
+            "over. More --bench-seconds may reach it; a machine that throttles never does."
+        )
+    return notes
 
 
 def parity_of(same: Proven, name: str, *sides: str) -> str:
@@ -136,10 +188,14 @@ def parity_of(same: Proven, name: str, *sides: str) -> str:
     return f"{found.error:.0e}" if found else ABSENT
 
 
-def _ratio(own: dict[str, Measurement], first: str, second: str, same: Proven) -> str:
+def _ratio(own: dict[str, Estimate], first: str, second: str, same: Proven) -> str:
     if first not in own or second not in own:
         return ABSENT
     if (own[first].task.architecture, frozenset((first, second))) not in same:
         return ABSENT
-    rates = [m.throughput(spread(m.rounds_s).median) for m in (own[first], own[second])]
-    return significant(rates[0] / rates[1])
+    return times(times_as_fast(own[first], own[second]))
+
+
+def times(ratio: Interval) -> str:
+    """A ratio with half of its interval."""
+    return f"{significant(ratio.median)} ± {ratio.relative:.1%}"

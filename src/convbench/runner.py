@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from math import ceil
 from pathlib import Path
-from statistics import median
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
@@ -24,87 +22,12 @@ from convbench.modes import DEFAULT, variant
 from convbench.own import OwnModel
 from convbench.parity import Parity
 from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
+from convbench.timing import Budget, Rounds, usual
 from convbench.units import Second
 
-MIN_ROUNDS = 5
-MIN_LONG_ROUNDS = 2
-"""For a step that alone takes longer than all rounds were to take."""
-MAX_ROUNDS = 1000
-WARMUP: Second = 0.3
-ROUND: Second = 0.002
-"""A round of a faster step holds several, so that the clock's own cost does not count."""
-CLOCK: Second = 1e-9
-"""No step is taken to be faster, whatever a coarse clock says."""
-BLOCK: Second = 0.25
-"""Rounds are timed back to back for about so long between two messages."""
 VERIFYING, BUILDING = "building, verifying and warming up", "building and warming up"
-
-
-class WorkerClock:
-    """Seconds that the child says it has spent in steps: pytest-benchmark's timer.
-
-    The time on the pipe between parent and child is in no figure.
-    """
-
-    def __init__(self) -> None:
-        self.spent_s: Second = 0.0
-
-    def __call__(self) -> Second:
-        """What the child has reported so far."""
-        return self.spent_s
-
-
-@define
-class Timing:
-    """A task whose child is warm: each call of `step` accounts for one step on the clock."""
-
-    child: Child
-    clock: WorkerClock
-    measurement: Measurement
-    rounds: int
-    iterations: int
-    _pending: list[Second] = field(factory=list)
-    _taken: list[Second] = field(factory=list)
-    _steps: int = 0
-
-    def step(self) -> None:
-        """Puts the next step's seconds on the clock; asks the child for more rounds if needed.
-
-        pytest-benchmark calls once more than there are rounds, for a value that is not there.
-        """
-        if self._steps == self.rounds * self.iterations:
-            return
-        if self._steps % self.iterations == 0:
-            if not self._pending:
-                self._pending = self._block()
-            self._taken.append(self._pending.pop(0))
-        self._steps += 1
-        self.clock.spent_s += self._taken[-1]
-
-    def _block(self) -> list[Second]:
-        expected = max(median(self.measurement.warmup_s), CLOCK) * self.iterations
-        left = self.rounds - len(self._taken)
-        count = max(1, min(left, round(BLOCK / expected)))
-        reply = self.child.ask(
-            messages.Rounds(count, self.iterations), messages.Timed, "timing rounds"
-        )
-        if isinstance(reply, messages.Refused):
-            raise WorkerFailed(self.child.task, "timing rounds", reply.why)
-        return list(reply.rounds_s)
-
-    def finish(self) -> Measurement:
-        """The measurement with its rounds and peaks of memory."""
-        peaks = self.child.ask(messages.Peak(), messages.Peaks, "reading its memory")
-        if isinstance(peaks, messages.Refused):
-            raise WorkerFailed(self.child.task, "reading its memory", peaks.why)
-        return evolve(
-            self.measurement,
-            outcome="measured",
-            rounds_s=tuple(self._taken),
-            iterations=self.iterations,
-            memory=peaks.memory,
-            load_after=machine.load(),
-        )
+ONCE = Budget(seconds=1e-6, precision=1.0)
+"""For who wants to see that a task can be timed, and no figure."""
 
 
 @define
@@ -112,13 +35,14 @@ class Run:
     """Everything that one invocation checks and times."""
 
     tables: Path
-    seconds: Second
+    budget: Budget
     timeout_s: Second
     journal: Journal | None
     """Where entries go as they come; None keeps them in memory alone."""
     folder: Path
     """Whose commit the environment names."""
     launch: Callable[..., Launcher] = Launcher
+    order_seed: int | None = None
     entries: list[Entry] = field(factory=list)
     lost: str | None = None
     """Why entries are not on disk, once the journal could not be written."""
@@ -171,24 +95,21 @@ class Run:
             )
             raise
 
-    @contextlib.contextmanager
-    def timing(self, task: Task, clock: WorkerClock, *, keep: bool = True) -> Iterator[Timing]:
-        """A warmed-up child for one task; its measurement, or its failure, is kept.
+    def time(self, task: Task, *, keep: bool = True) -> Measurement:
+        """What came of one task; that, or why nothing came of it, is kept.
 
-        Raises FrameworkMissing; WorkerFailed for what went wrong with this task alone.
+        With `keep` off, one step is enough. Raises FrameworkMissing; WorkerFailed for what went
+        wrong with this task alone.
         """
-        measurement = Measurement(
-            task=task, outcome="failed", budget_s=self.seconds, load_before=machine.load()
-        )
-        request = messages.Prepare(task, str(self.tables), min(WARMUP, self.seconds))
+        budget = self.budget if keep else ONCE
+        measurement = _begun(task, budget)
+        request = messages.Prepare(task, str(self.tables), budget.warmup_s)
         try:
             with self._open(task.framework, task.label) as child:
                 reply = child.ask(request, messages.Prepared, VERIFYING)
                 if reply.report is not None and keep:
                     self._keep_report(reply.report)
-                timing = _warm(child, clock, measurement, reply, VERIFYING)
-                yield timing
-                measurement = timing.finish()
+                measurement = _timed(child, measurement, reply, VERIFYING, budget)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
             refused = isinstance(error, TaskRefused)
             outcome = evolve(
@@ -199,28 +120,24 @@ class Run:
             raise
         if keep:
             self.keep(measurement)
+        return measurement
 
     def time_own(self, task: Task, own: OwnModel, seconds: Second | None = None) -> Measurement:
         """What came of one pass of a model of one's own; none of it is kept.
 
         Raises FrameworkMissing; OtherFramework if the model is not of the task's; WorkerFailed.
         """
-        budget_s = seconds or self.seconds
-        measurement = Measurement(
-            task=task, outcome="failed", budget_s=budget_s, load_before=machine.load()
-        )
-        request = messages.PrepareOwn(task, own, min(WARMUP, budget_s))
+        budget = evolve(self.budget, seconds=seconds or self.budget.seconds)
+        request = messages.PrepareOwn(task, own, budget.warmup_s)
         with self._open(task.framework, task.label) as child:
             reply = child.ask(request, messages.Prepared, BUILDING)
-            timing = _warm(child, WorkerClock(), measurement, reply, BUILDING)
-            for _ in range(timing.rounds * timing.iterations):
-                timing.step()
-            return timing.finish()
+            return _timed(child, _begun(task, budget), reply, BUILDING, budget)
 
     def keep(self, entry: Entry) -> None:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
         if not self.entries:
-            self.entries.append(machine.environment(self.folder))
+            environment = machine.environment(self.folder)
+            self.entries.append(evolve(environment, order_seed=self.order_seed))
             self._write(self.entries[0])
         self.entries.append(entry)
         self._write(entry)
@@ -255,24 +172,32 @@ class Run:
             raise
 
 
-def _warm(
+def _begun(task: Task, budget: Budget) -> Measurement:
+    """A measurement of which nothing is known yet."""
+    return Measurement(
+        task=task, outcome="failed", budget_s=budget.seconds, load_before=machine.load()
+    )
+
+
+def _timed(
     child: Child,
-    clock: WorkerClock,
     measurement: Measurement,
     reply: messages.Prepared | messages.Refused,
     stage: str,
-) -> Timing:
-    """How a task whose child has answered is to be timed; raises WorkerFailed if it refused."""
-    task, budget_s = measurement.task, measurement.budget_s or 0.0
+    budget: Budget,
+) -> Measurement:
+    """The measurement of a child that has answered; raises WorkerFailed if it refused."""
     if isinstance(reply, messages.Refused):
         if reply.framework is not None:
-            raise OtherFramework(task.label, stage, reply.why, reply.framework)
+            raise OtherFramework(child.task, stage, reply.why, reply.framework)
         kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
-        raise kind(task.label, stage, reply.why)
-    usual = max(median(reply.warmup_s), CLOCK)
-    iterations = max(1, ceil(ROUND / usual))
-    least = MIN_LONG_ROUNDS if usual > budget_s else MIN_ROUNDS
-    rounds = min(MAX_ROUNDS, max(least, ceil(budget_s / (usual * iterations))))
+        raise kind(child.task, stage, reply.why)
+    rounds = Rounds(child, budget, usual(reply.warmup_s))
+    rounds.take()
+    stage = "reading its memory"
+    peaks = child.ask(messages.Peak(), messages.Peaks, stage)
+    if isinstance(peaks, messages.Refused):
+        raise WorkerFailed(child.task, stage, peaks.why)
     warm = evolve(
         measurement,
         version=child.launcher.version,
@@ -280,7 +205,7 @@ def _warm(
         first_s=reply.first_s,
         warmup_s=reply.warmup_s,
     )
-    return Timing(child, clock, warm, rounds, iterations)
+    return evolve(rounds.measured(warm), memory=peaks.memory, load_after=machine.load())
 
 
 def ask_check(child: Child, architecture: str, tables: Path, mode: str = DEFAULT) -> CheckReport:

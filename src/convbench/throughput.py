@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
 from typing import Any
 
 from attrs import frozen
 
+from convbench.estimates import Estimate, estimates
 from convbench.record import Measurement, as_json
-from convbench.stats import spread
 from convbench.units import Byte, ImagesPerSecond, Second, seconds, shape, size
 
 UNPROVEN = "unproven: a model of your own"
@@ -29,7 +30,7 @@ class PassThroughput:
     @property
     def step_s(self) -> Second:
         """The median of the rounds."""
-        return spread(self.rounds_s).median
+        return median(self.rounds_s)
 
     @property
     def rounds_s(self) -> tuple[Second, ...]:
@@ -37,9 +38,9 @@ class PassThroughput:
         return self.measurement.rounds_s
 
     @property
-    def spread(self) -> float:
-        """Half the interquartile range of the rounds, relative to their median."""
-        return spread(self.rounds_s).relative
+    def uncertainty(self) -> float:
+        """Half of the 95% interval of the median, as a share of it."""
+        return _estimate(self.measurement).step_s.relative
 
     @property
     def host_peak_bytes(self) -> Byte | None:
@@ -128,4 +129,10 @@ def _figure(measurement: Measurement) -> str:
     """Throughput as reports have it."""
     from convbench.report_throughput import figure  # noqa: PLC0415  (imports pandas)
 
-    return figure(measurement)
+    return figure(_estimate(measurement))
+
+
+def _estimate(measurement: Measurement) -> Estimate:
+    """The estimate of the one process that timed a model of one's own."""
+    (found,) = estimates([measurement])
+    return found

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from time import get_clock_info, perf_counter
+from time import get_clock_info, perf_counter, process_time
 from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
@@ -169,7 +169,9 @@ class Child:
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
                 case messages.Rounds(count=count, iterations=iterations):
-                    return messages.Timed(self._rounds(count, iterations))
+                    began = process_time()
+                    rounds_s = self._rounds(count, iterations)
+                    return messages.Timed(rounds_s, process_time() - began)
                 case messages.Examine():
                     return self._examine(request)
                 case messages.Peak():

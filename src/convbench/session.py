@@ -1,0 +1,155 @@
+"""What the plugin knows in one session of pytest, and what all of its fixtures ask first."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from attrs import define, field
+
+from convbench import frameworks, machine, options
+from convbench.cases import Case, Timed
+from convbench.errors import FrameworkMissing, UnknownName, Unsupported
+from convbench.frameworks import PASSES
+from convbench.interrupts import Interrupts
+from convbench.launcher import Launcher
+from convbench.messages import Own
+from convbench.options import Options
+from convbench.progress import Progress
+from convbench.record import JOURNAL, Journal, Measurement, Task
+from convbench.reference import tables_folder
+from convbench.runner import Run
+from convbench.timing import Budget
+from convbench.units import Second
+
+TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
+DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
+
+
+@define
+class State:
+    """What the plugin knows in one session."""
+
+    options: Options
+    own: Own | None
+    run: Run | None = None
+    progress: Progress | None = None
+    clocks: dict[str, ReplayClock] = field(factory=dict)
+    timed: list[Case] = field(factory=list)
+    proven: list[tuple[Case, Case]] = field(factory=list)
+    """Those whose parity has been looked into, whatever came of it."""
+    interrupts: Interrupts = field(factory=Interrupts)
+    _device: str | None = None
+
+    def device(self) -> str:
+        """The device that was asked for, or the best that there is."""
+        if self._device is None:
+            self._device = self.options.device or machine.default_device()
+        return self._device
+
+    def threads(self) -> int:
+        """The number of threads that was asked for, or the machine's own."""
+        return self.options.threads or machine.default_threads()
+
+    def batch(self) -> int:
+        """Images in a batch where one number is wanted: the first that was asked for."""
+        return self.options.batches[0] or DEFAULT_BATCH[self.device()]
+
+    def task(self, timed: Timed, pass_: str) -> Task:
+        """The task of one benchmark, with what the machine decides where nobody did."""
+        device = self.device()
+        return Task(
+            architecture=timed.case.architecture,
+            framework=timed.case.framework,
+            mode=timed.case.mode,
+            pass_=pass_,
+            batch=timed.batch or DEFAULT_BATCH[device],
+            device=device,
+            threads=self.threads(),
+            process=timed.process,
+        )
+
+    def opened(self, config: pytest.Config) -> Run:
+        """The run, begun when its first test begins."""
+        if self.run is None:
+            self.interrupts.catch()
+            folder = self.options.report
+            self.run = Run(
+                tables=tables_folder(),
+                budget=Budget(self.options.seconds, self.options.precision),
+                timeout_s=self.options.timeout_s,
+                journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
+                folder=config.rootpath,
+                launch=partial(Launcher, own=self.own),
+                order_seed=self.options.seed if self.options.processes > 1 else None,
+            )
+        return self.run
+
+    def _name(self) -> str:
+        """The run by its time and its device."""
+        return f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{self.device()}"
+
+
+STATE = pytest.StashKey[State]()
+
+
+class ReplayClock:
+    """pytest-benchmark's timer: seconds that a worker reported, played again step by step.
+
+    The worker is the only one to read a clock, so that no message between processes is in a figure,
+    and how many rounds it takes is known only when they are over.
+    """
+
+    def __init__(self) -> None:
+        self._spent_s: Second = 0.0
+        self._left: deque[Second] = deque()
+
+    def load(self, measurement: Measurement) -> None:
+        """Winds the clock up with the rounds of a measurement."""
+        self._left.extend(s for s in measurement.rounds_s for _ in range(measurement.iterations))
+
+    def step(self) -> None:
+        """Lets the seconds of the next step pass.
+
+        pytest-benchmark calls once more than there are steps, for a value that is not there.
+        """
+        if self._left:
+            self._spent_s += self._left.popleft()
+
+    def __call__(self) -> Second:
+        """What has passed so far."""
+        return self._spent_s
+
+
+def refuse_xdist(config: pytest.Config) -> None:
+    """Raises Unsupported in a process that shares the machine with others that test."""
+    if hasattr(config, "workerinput"):
+        raise Unsupported(
+            "timed tests", "pytest-xdist runs several at a time on one machine", "leave out -n"
+        )
+
+
+def refuse_missing(state: State, framework: str) -> None:
+    """Skips what needs a framework that is not installed; fails if it was asked for, or in CI."""
+    absent: FrameworkMissing | None = frameworks.missing(framework)
+    if absent is None:
+        return
+    if state.options.asked_for:
+        pytest.fail(str(absent), pytrace=False)
+    pytest.skip(str(absent))
+
+
+def pass_of(item: pytest.Item) -> str:
+    """The pass that a test's marker names."""
+    marker = item.get_closest_marker("convbench_pass")
+    if marker is None or len(marker.args) != 1:
+        raise pytest.UsageError(
+            f"{item.nodeid}: the fixture {TIMED} wants the marker convbench_pass, "
+            f'as in @pytest.mark.convbench_pass("{PASSES[0]}")'
+        )
+    try:
+        return options.one_of("pass", str(marker.args[0]), PASSES)
+    except UnknownName as error:
+        raise pytest.UsageError(f"{item.nodeid}: {error}") from None
