@@ -16,7 +16,7 @@ from convbench.frameworks import PASSES, load_framework
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.graph import Builder
 from convbench.infer import Tensor
-from convbench.modes import DEFAULT, concerns, precision
+from convbench.modes import DEFAULT, SINGLE, concerns, precision
 from convbench.ops import Dense, Flatten, Softmax
 from convbench.rounding import UNIT
 from tests.small_graphs import GRAPHS, OTHERS, shortcuts
@@ -86,6 +86,24 @@ def precisions(framework, folder):
                 framework.examine(network, filled, given, 1, keep, dtype=precise)
     with writing(folder / "float64.evidence.npz") as keep:
         framework.examine(graph, values, data, 1, keep)
+
+
+def halves(framework):
+    """What a network answers and learns in single and in half precision."""
+    graph, told = shortcuts(), {}
+    images, labels = batch(graph, 3, seed=1)
+    for dtype in (SINGLE, "bfloat16"):
+        model = framework.build(graph, allocate=True, dtype=dtype)
+        framework.load(model, filler(graph, seed=1))
+        answer = framework.run(model, images)
+        framework.step(model, "train_step", images, labels)()
+        after = framework.read(model)
+        told[dtype] = {
+            "answer": answer.tolist(),
+            "after": {key: array.tolist() for key, array in after.items()},
+            "dtypes": sorted({str(array.dtype) for array in after.values()}),
+        }
+    return told
 
 
 def how_it_runs(framework, mode):
@@ -182,6 +200,7 @@ def main():
         facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
     if mode == DEFAULT:
         precisions(framework, folder)
+        facts["halves"] = halves(framework)
     if LARGE in names:
         np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
     for name in (name for name in names if name in OTHERS):

@@ -32,6 +32,7 @@ COMPILED = ("shortcuts", "two_heads", "frozen_base", "pooled_logits")
 ASKED = {
     ("pytorch", "compiled"): COMPILED,
     ("pytorch", "channels_last"): (*SMALL, "resnet20_cifar", LARGE),
+    ("pytorch", "compiled+channels_last"): ("shortcuts", "two_heads"),
     ("keras", "eager"): SMALL,
     ("keras", "compiled"): COMPILED,
 }
@@ -316,6 +317,33 @@ def test_compiled_pytorch_compiles_the_whole_network_and_its_gradient(facts):
     assert told["compiled nodes"] >= layers - 1  # the softmax is not trained
     default = facts("pytorch")["how it runs"]
     assert (default["compiled graphs"], default["compiled nodes"]) == (0, 0)
+
+
+@pytest.mark.pytorch
+def test_two_modes_at_once_do_what_both_do(facts):
+    told = facts("pytorch", "compiled+channels_last")["how it runs"]
+    assert told["compiled graphs"] == 1
+    assert told["compiled nodes"] == facts("pytorch", "compiled")["how it runs"]["compiled nodes"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_half_precision_is_used_and_is_near_to_single(facts, framework):
+    told = facts(framework)["halves"]
+    single, half = (np.array(told[dtype]["answer"]) for dtype in ("float32", "bfloat16"))
+    assert 1e-4 < relative(half, single) < 0.05, "as far off as 8 bits are, and no farther"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_weights_are_kept_and_updated_in_single_precision(facts, framework):
+    told = facts(framework)["halves"]
+    assert told["float32"]["dtypes"] == told["bfloat16"]["dtypes"] == ["float32"]
+    before = filler(graph_of("shortcuts"), seed=1)
+    for key, values in told["float32"]["after"].items():
+        single, half = np.array(values), np.array(told["bfloat16"]["after"][key])
+        start = before(key, single.shape)
+        if key.endswith("/weight"):
+            assert relative(half - start, single - start) < 0.2, key
+            assert not np.array_equal(half, single), key
 
 
 @pytest.mark.pytorch

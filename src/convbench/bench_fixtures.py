@@ -119,9 +119,9 @@ def _compare(state: State, run: Run, case: Case) -> None:
     What cannot be examined, for want of memory say, is noted in the report, which then has no
     ratio for it.
     """
-    state.timed.append(case)
+    state.timed.append(case.exact)
     for pair in compared(state.options.cases):
-        if case in pair and pair not in state.proven and set(pair) <= {*state.timed}:
+        if case.exact in pair and pair not in state.proven and set(pair) <= {*state.timed}:
             with contextlib.suppress(ConvbenchError):
                 _prove(state, run, pair)
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 from random import Random
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from convbench.architectures import architecture
 from convbench.errors import UnknownName, Unsupported
 from convbench.frameworks import FRAMEWORKS, known
-from convbench.modes import DEFAULT, MODES, concerns, variant
+from convbench.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
 
 Item = TypeVar("Item")
 
@@ -24,11 +24,17 @@ class Case:
     architecture: str
     framework: str
     mode: str
+    dtype: str = SINGLE
 
     @property
     def variant(self) -> str:
-        """The framework, and its mode where it is not the default."""
-        return variant(self.framework, self.mode)
+        """The framework, with its mode and precision where they are not the usual ones."""
+        return variant(self.framework, self.mode, self.dtype)
+
+    @property
+    def exact(self) -> Case:
+        """The case as parity looks at it, whose precision is its own."""
+        return evolve(self, dtype=SINGLE)
 
     @property
     def id(self) -> str:
@@ -36,20 +42,27 @@ class Case:
         return f"{self.architecture}-{self.variant.replace(' ', '-')}"
 
 
-def cases(names: Sequence[str], frameworks: Sequence[str], modes: Sequence[str]) -> list[Case]:
+def cases(
+    names: Sequence[str],
+    frameworks: Sequence[str],
+    modes: Sequence[str],
+    dtypes: Sequence[str] = (SINGLE,),
+) -> list[Case]:
     """Each architecture in each framework, in each mode that changes something; modes adjoin.
 
     Raises UnknownName or Unsupported for a mode that no framework offers, and for modes that no
     network needs.
     """
+    modes = tuple(dict.fromkeys("+".join(parts(mode)) for mode in modes))
     for mode in modes:
         _refuse_unoffered(mode, frameworks)
     found = [
-        Case(name, framework, mode)
+        Case(name, framework, mode, dtype)
         for name in names
         for framework in frameworks
         for mode in modes
-        if _offers(framework, mode) and _concerns(mode, name)
+        for dtype in dtypes
+        if offers(known(framework).modes, mode) and _concerns(mode, name)
     ]
     if names and not found:
         why = "it changes none of the networks that were chosen"
@@ -110,8 +123,9 @@ def compared(chosen: Sequence[Case]) -> list[tuple[Case, Case]]:
     Frameworks in the same mode one after the other, and each mode with its framework's default.
     """
     found: list[tuple[Case, Case]] = []
-    for name in dict.fromkeys(case.architecture for case in chosen):
-        own = [case for case in chosen if case.architecture == name]
+    exact = [*dict.fromkeys(case.exact for case in chosen)]
+    for name in dict.fromkeys(case.architecture for case in exact):
+        own = [case for case in exact if case.architecture == name]
         for mode in dict.fromkeys(case.mode for case in own):
             found += pairwise(case for case in own if case.mode == mode)
         defaults = {case.framework: case for case in own if case.mode == DEFAULT}
@@ -124,11 +138,14 @@ def compared(chosen: Sequence[Case]) -> list[tuple[Case, Case]]:
 
 
 def _refuse_unoffered(mode: str, frameworks: Sequence[str]) -> None:
-    if any(_offers(framework, mode) for framework in frameworks):
+    if any(offers(known(framework).modes, mode) for framework in frameworks):
         return
-    others = [name for name in FRAMEWORKS if _offers(name, mode)]
+    for part in parts(mode):
+        if not any(offers(place.modes, part) for place in FRAMEWORKS.values()):
+            raise UnknownName("mode", part, tuple(MODES))
+    others = [name for name, place in FRAMEWORKS.items() if offers(place.modes, mode)]
     if not others:
-        raise UnknownName("mode", mode, tuple(MODES))
+        raise Unsupported(f"mode {mode}", "no framework runs in all of it at once", "name fewer")
     why = f"{' and '.join(frameworks)} cannot run in it"
     raise Unsupported(f"mode {mode}", why, f"choose {' or '.join(others)}")
 
@@ -136,8 +153,3 @@ def _refuse_unoffered(mode: str, frameworks: Sequence[str]) -> None:
 def _concerns(mode: str, name: str) -> bool:
     # No session of pytest, whatever its project, is to wait for graphs that nobody asked for.
     return mode == DEFAULT or concerns(mode, architecture(name))
-
-
-def _offers(framework: str, mode: str) -> bool:
-    offered = known(framework).modes
-    return offered is None or mode in offered

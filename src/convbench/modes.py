@@ -1,11 +1,12 @@
 """The ways in which a framework may run a network: the one its documentation shows, and others.
 
-Each framework says in `frameworks.FRAMEWORKS` which of them it offers.
+Each framework says in `frameworks.FRAMEWORKS` which of them it offers. Several at once are joined
+by a plus sign, as in `compiled+channels_last`. Beside the mode there is the precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from attrs import frozen
 
@@ -13,6 +14,13 @@ from convbench.graph import Graph
 from convbench.ops import Conv
 
 DEFAULT = "default"
+SINGLE = "float32"
+DTYPES = (SINGLE, "bfloat16", "float16")
+"""The precisions that steps are timed in. The half ones are mixed, as people use them: weights,
+their updates and sums stay in single precision, convolutions and matrix products are computed in
+halves (PyTorch's `autocast`, Keras's policies `mixed_bfloat16` and `mixed_float16`)."""
+CONTRARY = {"eager", "compiled"}
+"""Modes that exclude each other."""
 
 
 @frozen
@@ -63,21 +71,42 @@ MODES = {
 }
 
 
+def parts(mode: str) -> tuple[str, ...]:
+    """The modes that a mode is made of, in the order of MODES; one by itself is its own part.
+
+    >>> parts("channels_last+compiled")
+    ('compiled', 'channels_last')
+    """
+    order = [*MODES]
+    found = dict.fromkeys(part.strip() for part in mode.split("+"))
+    return tuple(sorted(found, key=lambda part: order.index(part) if part in order else len(order)))
+
+
+def offers(offered: Collection[str] | None, mode: str) -> bool:
+    """Whether a framework that offers these modes can run in `mode`; None offers anything."""
+    its = parts(mode)
+    together = len(its) == 1 or not (DEFAULT in its or {*its} >= CONTRARY)
+    return together and (offered is None or {*its} <= {*offered})
+
+
 def concerns(mode: str, graph: Graph) -> bool:
-    """Whether a mode changes anything about a network; one that is not listed here may."""
-    return mode not in MODES or MODES[mode].concerns(graph)
+    """Whether each part of a mode changes anything about a network; one not listed here may."""
+    return all(part not in MODES or MODES[part].concerns(graph) for part in parts(mode))
 
 
 def precision(*modes: str) -> str:
     """The dtype in which all of these modes can be compared: `float64` if they can."""
-    double = all(MODES[mode].double for mode in modes if mode in MODES)
-    return "float64" if double else "float32"
+    its = (part for mode in modes for part in parts(mode))
+    return "float64" if all(MODES[part].double for part in its if part in MODES) else "float32"
 
 
-def variant(framework: str, mode: str) -> str:
-    """A framework, and its mode where it is not the default: what has a column in a report.
+def variant(framework: str, mode: str, dtype: str = SINGLE) -> str:
+    """A framework, with its mode and precision where they are not the usual ones.
 
-    >>> variant("keras", "default"), variant("keras", "native_groups")
-    ('keras', 'keras native_groups')
+    That is what has a column in a report.
+
+    >>> variant("keras", "default"), variant("keras", "native_groups", "bfloat16")
+    ('keras', 'keras native_groups bfloat16')
     """
-    return framework if mode == DEFAULT else f"{framework} {mode}"
+    words = [framework] + [mode] * (mode != DEFAULT) + [dtype] * (dtype != SINGLE)
+    return " ".join(words)

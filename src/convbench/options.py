@@ -17,7 +17,7 @@ from convbench.cases import Case, cases
 from convbench.errors import BadOption, UnknownName
 from convbench.frameworks import PASSES
 from convbench.messages import Own
-from convbench.modes import DEFAULT, MODES
+from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
@@ -46,7 +46,13 @@ def add(parser: Any) -> None:
         default="forward,backward",
         help=f"of {', '.join(PASSES)} (default: forward,backward)",
     )
-    option("--bench-mode", metavar="NAMES", default=DEFAULT, help=f"of {', '.join(MODES)}")
+    option(
+        "--bench-mode",
+        metavar="NAMES",
+        default=DEFAULT,
+        help=f"of {', '.join(MODES)}; with a plus several at once",
+    )
+    option("--bench-dtype", metavar="NAMES", default=SINGLE, help=f"of {', '.join(DTYPES)}")
     option("--bench-batch", metavar="N,…", help="images in a batch (default: 4, on a GPU 32)")
     option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
@@ -128,10 +134,12 @@ class Options:
         passes = _names(config, "pass")
         for name in passes:
             one_of("pass", name, PASSES)
+        dtypes = _names(config, "dtype")
+        for name in dtypes:
+            one_of("dtype", name, DTYPES)
+        names = architectures.select(_names(config, "arch"))
         return cls(
-            cases=cases(
-                architectures.select(_names(config, "arch")), chosen, _names(config, "mode")
-            ),
+            cases=cases(names, chosen, _names(config, "mode"), dtypes),
             asked_for=named is not None or bool(os.environ.get("CI")),
             passes=passes,
             batches=_batches(config),

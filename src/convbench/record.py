@@ -26,7 +26,7 @@ from cattrs.v import format_exception as _usual
 
 from convbench.check import CheckReport, Finding
 from convbench.errors import BadRecord
-from convbench.modes import DEFAULT, variant
+from convbench.modes import DEFAULT, SINGLE, variant
 from convbench.parity import Parity
 from convbench.units import Byte, ImagesPerSecond, Second
 
@@ -54,7 +54,7 @@ class Task:
     batch: int = field(validator=COUNT)
     device: str
     threads: int = field(validator=COUNT)
-    dtype: str = "float32"
+    dtype: str = SINGLE
     mode: str = DEFAULT
     seed: int = 0
     process: int = field(default=1, validator=COUNT)
@@ -67,7 +67,12 @@ class Task:
 
     @property
     def variant(self) -> str:
-        """The framework, and its mode where it is not the default."""
+        """The framework, with its mode and precision where they are not the usual ones."""
+        return variant(self.framework, self.mode, self.dtype)
+
+    @property
+    def side(self) -> str:
+        """The variant in whatever precision: what is proven to be the same as another."""
         return variant(self.framework, self.mode)
 
 

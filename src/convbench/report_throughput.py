@@ -126,7 +126,7 @@ def _what(own: Sequence[Estimate]) -> str:
 
 
 def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, str]]:
-    modes = dict.fromkeys((e.task.variant, e.task.mode) for e in own)
+    modes = dict.fromkeys((e.task.variant, (e.task.mode, e.task.dtype)) for e in own)
     pairs = [
         (first, second)
         for mode in dict.fromkeys(mode for _, mode in modes)  # modes have a section of their own
@@ -143,8 +143,9 @@ def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, st
             row[variant] = figure(its[variant]) if variant in its else ABSENT
         for first, second in pairs:
             row[f"{first} / {second}"] = _ratio(its, first, second, same)
+            sides = (its[side].task.side for side in (first, second) if side in its)
             row["parity" if len(pairs) == 1 else f"parity, {first} / {second}"] = parity_of(
-                same, name, first, second
+                same, name, *sides
             )
         for variant, _ in modes:
             first_s = its[variant].first_result_s if variant in its else None
@@ -191,7 +192,8 @@ def parity_of(same: Proven, name: str, *sides: str) -> str:
 def _ratio(own: dict[str, Estimate], first: str, second: str, same: Proven) -> str:
     if first not in own or second not in own:
         return ABSENT
-    if (own[first].task.architecture, frozenset((first, second))) not in same:
+    task, sides = own[first].task, frozenset((own[first].task.side, own[second].task.side))
+    if (task.architecture, sides) not in same:
         return ABSENT
     return times(times_as_fast(own[first], own[second]))
 

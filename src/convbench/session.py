@@ -64,6 +64,7 @@ class State:
             architecture=timed.case.architecture,
             framework=timed.case.framework,
             mode=timed.case.mode,
+            dtype=timed.case.dtype,
             pass_=pass_,
             batch=timed.batch or DEFAULT_BATCH[device],
             device=device,

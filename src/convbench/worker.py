@@ -35,7 +35,7 @@ from convbench.errors import (
 )
 from convbench.frameworks import Framework, Model, Pass, load_framework, weights
 from convbench.graph import Graph
-from convbench.modes import variant
+from convbench.modes import SINGLE, variant
 from convbench.observation import Observation
 from convbench.ops import BatchNorm
 from convbench.own import said
@@ -220,7 +220,9 @@ class Child:
         if task.device == "cpu":
             _refuse_what_cannot_fit(graph, task)
         began = perf_counter()
-        model = framework.build(graph, allocate=True, mode=task.mode)
+        _refuse_precision(task)
+        half = {} if task.dtype == SINGLE else {"dtype": task.dtype}
+        model = framework.build(graph, allocate=True, mode=task.mode, **half)
         built = perf_counter()
         report = condensed(self._compared(graph, table, model, task.mode))
         if not report.proven:
@@ -341,6 +343,12 @@ def _refuse_beyond_memory(needed: Byte) -> None:
     available = machine.available_bytes()
     if needed > available:
         raise DoesNotFit(needed, available)
+
+
+def _refuse_precision(task: Task) -> None:
+    if task.device == "cpu" and task.dtype == "float16":
+        remedy = "choose bfloat16, or a GPU"
+        raise Unsupported("float16 on a CPU", "frameworks do not train in it there", remedy)
 
 
 def _refuse_single_values(graph: Graph, batch: int) -> None:

@@ -17,7 +17,7 @@ from attrs import frozen
 from convbench.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.evidence import Keep
 from convbench.graph import Graph
-from convbench.modes import DEFAULT
+from convbench.modes import DEFAULT, SINGLE, offers
 from convbench.observation import Observation
 from convbench.units import Byte
 
@@ -67,8 +67,12 @@ class Framework(Protocol):
         Raises Unsupported for a device that is not there.
         """
 
-    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Model:
+    def build(
+        self, graph: Graph, *, allocate: bool, mode: str = DEFAULT, dtype: str = SINGLE
+    ) -> Model:
         """The network as this framework's native model, one named layer per node.
+
+        Its steps are computed in `dtype`, one of `modes.DTYPES`; its weights are single precision.
 
         Without `allocate` no weight takes memory, and the model can only be observed. In every
         mode the layers, their names and their arrays are the same. Raises Unsupported for a mode
@@ -196,7 +200,7 @@ def among(packages: Collection[str]) -> list[str]:
 
 def require_mode(framework: Framework, mode: str) -> None:
     """Raises Unsupported unless the framework offers the mode."""
-    if mode not in framework.modes:
+    if not offers(framework.modes, mode):
         why = f"{framework.name} cannot run in it"
         remedy = f"choose --bench-mode {' or '.join(framework.modes)}"
         raise Unsupported(f"mode {mode}", why, remedy)

@@ -23,9 +23,15 @@ from convbench.frameworks import (
 )
 from convbench.frameworks.pytorch_examine import examine
 from convbench.frameworks.pytorch_layers import TableConv2d, module_for
-from convbench.frameworks.pytorch_modes import laid_out, placed, require_compiler, runnable
+from convbench.frameworks.pytorch_modes import (
+    autocast,
+    laid_out,
+    placed,
+    require_compiler,
+    runnable,
+)
 from convbench.graph import Graph, Loss
-from convbench.modes import DEFAULT
+from convbench.modes import DEFAULT, SINGLE, parts
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import BatchNorm, Input
 
@@ -69,6 +75,7 @@ class Network(fx.GraphModule):
 
     description: Graph
     mode: str
+    dtype: str
 
 
 def _trace(
@@ -116,16 +123,18 @@ class PyTorch:
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
-    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Network:
+    def build(
+        self, graph: Graph, *, allocate: bool, mode: str = DEFAULT, dtype: str = SINGLE
+    ) -> Network:
         require_mode(self, mode)
-        if mode == "compiled" and allocate:
+        if "compiled" in parts(mode) and allocate:
             require_compiler()
         with torch.device("meta"):
             modules = {
                 n.address: module_for(n, graph) for n in graph if not isinstance(n.op, Input)
             }
             network = Network(modules, _trace(graph, graph.outputs), graph.name)
-        network.description, network.mode = graph, mode
+        network.description, network.mode, network.dtype = graph, mode, dtype
         laid_out(network, mode)
         if allocate:
             network.to_empty(device=self._device)
@@ -189,16 +198,17 @@ class PyTorch:
 
     def run(self, model: Network, images: Array) -> Array:
         model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(self._device, model.dtype):
             answer: Tensor = _inference(model)(_placed(model, images))
-        return answer.cpu().numpy()
+        return answer.float().cpu().numpy()
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x, y = _placed(model, images), torch.from_numpy(labels).to(self._device)
         if pass_ == "forward":
-            return self._forward(_inference(model.eval()), x)
+            return self._forward(_inference(model.eval()), x, model.dtype)
         trained = runnable(_training(model), model.mode)
-        return self._training(trained, _criterion(model), x, y, pass_ == "train_step")
+        update = pass_ == "train_step"
+        return self._training(trained, _criterion(model), x, y, update, model.dtype)
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, nn.Module)
@@ -219,26 +229,37 @@ class PyTorch:
         criterion = loss or nn.CrossEntropyLoss()
         return self._training(model.train(), criterion, x, y, pass_ == "train_step")
 
-    def _forward(self, model: nn.Module, x: Tensor) -> Callable[[], None]:
+    def _forward(self, model: nn.Module, x: Tensor, dtype: str = SINGLE) -> Callable[[], None]:
         def step() -> None:
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast(self._device, dtype):
                 model(x)
             self._finish()
 
         return step
 
     def _training(
-        self, model: nn.Module, loss: _Loss, x: Tensor, y: Tensor, update: bool
+        self,
+        model: nn.Module,
+        loss: _Loss,
+        x: Tensor,
+        y: Tensor,
+        update: bool,
+        dtype: str = SINGLE,
     ) -> Callable[[], None]:
+        # Gradients in float16 would vanish unscaled; in other precisions this does nothing.
+        scaler = torch.amp.GradScaler(self._device.type, enabled=dtype == "float16")
         optimizer = torch.optim.SGD(
             [p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, momentum=MOMENTUM
         )
 
         def step() -> None:
             optimizer.zero_grad()
-            loss(model(x), y).backward()
+            with autocast(self._device, dtype):
+                value = loss(model(x), y)
+            torch.autograd.backward(scaler.scale(value))
             if update:
-                optimizer.step()
+                scaler.step(optimizer)
+                scaler.update()
             self._finish()
 
         return step
@@ -298,7 +319,7 @@ def _training(model: Network, also: tuple[str, ...] = ()) -> fx.GraphModule:
     graph = model.description
     logits = tuple(head.logits for head in graph.heads)
     # Where one output of a compiled graph is a detached view of another, no gradient comes back.
-    copied = model.mode == "compiled"
+    copied = "compiled" in parts(model.mode)
     trained = fx.GraphModule(model, _trace(graph, logits, also, copied=copied))
     trained.train()
     for node in graph:

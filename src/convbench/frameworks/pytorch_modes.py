@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from convbench.errors import Unsupported, one_line
+from convbench.modes import SINGLE, parts
 
 
 def laid_out(network: nn.Module, mode: str) -> None:
     """Gives every kernel the layout in memory that the mode wants."""
-    if mode == "channels_last":
+    if "channels_last" in parts(mode):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def placed(images: Any, like: Tensor, mode: str) -> Tensor:
     """Images `(N, C, H, W)` on the device and in the precision of `like`, as the mode lays out."""
-    layout = torch.channels_last if mode == "channels_last" else torch.contiguous_format
+    layout = torch.channels_last if "channels_last" in parts(mode) else torch.contiguous_format
     return torch.from_numpy(images).to(like).contiguous(memory_format=layout)
+
+
+def autocast(device: torch.device, dtype: str) -> AbstractContextManager[Any]:
+    """Convolutions and matrix products in half precision, where that is the precision."""
+    if dtype == SINGLE:
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, dtype))
 
 
 def runnable(module: fx.GraphModule, mode: str) -> Any:
@@ -27,7 +36,7 @@ def runnable(module: fx.GraphModule, mode: str) -> Any:
 
     A graph that breaks would run in part eagerly, so `fullgraph` makes that an error.
     """
-    return torch.compile(module, fullgraph=True) if mode == "compiled" else module
+    return torch.compile(module, fullgraph=True) if "compiled" in parts(mode) else module
 
 
 def require_compiler() -> None:
