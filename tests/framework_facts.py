@@ -112,8 +112,8 @@ def how_it_runs(framework, mode):
     images, labels = batch(graph, 3, seed=1)
     model = framework.build(graph, allocate=True, mode=mode)
     framework.load(model, filler(graph, seed=1))
-    run = _how_pytorch_runs if framework.name == "pytorch" else _how_keras_runs
-    return run(model, framework.step(model, "train_step", images, labels))
+    run = {"pytorch": _how_pytorch_runs, "keras": _how_keras_runs}.get(framework.name)
+    return run and run(model, framework.step(model, "train_step", images, labels))
 
 
 def _how_pytorch_runs(model, step):

@@ -121,19 +121,21 @@ PYTORCH = tuple(
 KERAS = tuple(
     f"frameworks.keras{part}"
     for part in (
-        *("", "_examine", "_layers", "_network"),
+        *("", "_backend", "_examine", "_jax", "_layers", "_losses", "_network", "_tensorflow"),
+        "_torch",
         *("_trace", "_trace_hooks", "_trace_layers", "_trace_parts"),
     )
 )
 
 ENTRANCES = {
-    "torch": PYTORCH,
+    "torch": (*PYTORCH, "frameworks.keras_torch"),
     "keras": KERAS,
-    "tensorflow": KERAS,
+    "tensorflow": ("frameworks.keras_tensorflow",),
+    "jax": ("frameworks.keras_jax",),
     "matplotlib": ("plots",),
     "pynvml": ("machine",),
     "pytest": ("plugin", "session", "bench_fixtures", "fixtures"),
-    "os.environ": ("launcher", "options"),
+    "os.environ": ("launcher", "options", "frameworks", "frameworks.keras_jax"),
     "os.getenv": ("launcher", "options"),
 }
 
@@ -224,6 +226,8 @@ def test_no_module_is_overlooked():
         ("graph", "from . import ops", "graph imports ."),
         ("frameworks.keras", "from convbench import infer", "frameworks.keras imports infer"),
         ("frameworks.keras", "import torch.nn", "frameworks.keras uses torch"),
+        ("frameworks.keras", "import tensorflow as tf", "frameworks.keras uses tensorflow"),
+        ("frameworks.keras_torch", "import jax", "frameworks.keras_torch uses jax"),
         ("frameworks", "def f():\n    import keras", "frameworks uses keras"),
         ("architectures.zfnet", "from convbench.architectures import alexnet", None),
         (
@@ -270,7 +274,7 @@ def test_an_innocent_source_is_left_alone(module, source):
 
 @pytest.mark.parametrize("module", ["convbench", "convbench.plugin", "convbench.fixtures"])
 def test_importing_brings_no_framework(module):
-    heavy = {"torch", "tensorflow", "keras", "matplotlib"}
+    heavy = {"torch", "tensorflow", "keras", "jax", "matplotlib"}
     program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     command = [sys.executable, "-W", "error", "-c", program]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

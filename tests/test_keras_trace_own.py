@@ -17,7 +17,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 
-from convbench.frameworks.keras import framework  # noqa: E402
+from convbench.frameworks.keras_tensorflow import framework  # noqa: E402
 from tests.keras_traces import closes, traced  # noqa: E402
 
 pytestmark = pytest.mark.keras

@@ -26,7 +26,7 @@ MAX_MESSAGE = 64 * 2**20
 IMPORT_TIMEOUT: Second = 180
 EXIT_TIMEOUT: Second = 10
 
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 _LOGGED = re.compile(
     r"WARNING: All log messages before absl::InitializeLog\(\)"

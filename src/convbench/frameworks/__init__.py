@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -157,6 +158,8 @@ class Known:
     install: str
     modes: tuple[str, ...] | None = (DEFAULT,)
     """The modes that it offers; None for a module of the user's own, until it is imported."""
+    environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
+    """Environment variables that must be so before it is imported."""
 
 
 FRAMEWORKS: dict[str, Known] = {
@@ -167,12 +170,29 @@ FRAMEWORKS: dict[str, Known] = {
         (DEFAULT, "compiled", "channels_last"),
     ),
     "keras": Known(
-        "convbench.frameworks.keras",
+        "convbench.frameworks.keras_tensorflow",
         ("keras", "tensorflow"),
         'pip install "convbench[keras]"',
         (DEFAULT, "eager", "compiled", "native_groups"),
     ),
+    "keras-jax": Known(
+        "convbench.frameworks.keras_jax",
+        ("keras", "jax"),
+        'pip install "convbench[keras-jax]"',
+        # On a GPU, JAX would take most of its memory at once, used or not.
+        environment={"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+    ),
+    "keras-torch": Known(
+        "convbench.frameworks.keras_torch",
+        ("keras", "torch"),
+        'pip install "convbench[keras-torch]"',
+        # Keras would look for a GPU when it is imported, and forked children could not use it.
+        environment={"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"},
+    ),
 }
+
+DEFAULT_FRAMEWORKS = ("pytorch", "keras")
+"""What is meant where no framework is named."""
 
 TRACERS = {
     "pytorch": ("convbench.frameworks.pytorch_trace", "torch"),
@@ -194,8 +214,9 @@ def known(name: str) -> Known:
 
 
 def among(packages: Collection[str]) -> list[str]:
-    """The frameworks whose first package is one of these."""
-    return [name for name, place in FRAMEWORKS.items() if {*place.needs[:1]} & {*packages}]
+    """The frameworks whose models are of one of these packages, each package's first."""
+    first = {place.needs[0]: name for name, place in reversed(FRAMEWORKS.items())}
+    return [name for name in FRAMEWORKS if name in {first.get(package) for package in packages}]
 
 
 def require_mode(framework: Framework, mode: str) -> None:
@@ -221,6 +242,7 @@ def load_framework(name: str) -> Framework:
     if absent is not None:
         raise absent
     place = known(name)
+    os.environ.update(place.environment)
     try:
         framework: Framework = _made(name, importlib.import_module(place.module))
     except FrameworkMissing:

@@ -4,33 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import reduce
+from operator import add
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
+from keras.src.backend.common import dtypes
 
 from convbench.evidence import Keep
 from convbench.frameworks import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
 from convbench.frameworks.channels_last import image_of, images_first, images_last
+from convbench.frameworks.keras_backend import Backend
 from convbench.frameworks.keras_network import Network
 from convbench.ops import BatchNorm
 
 
 @contextmanager
-def precision(dtype: str) -> Iterator[None]:
+def precision(dtype: str, backend: Backend) -> Iterator[None]:
     """Layers, variables and losses made inside are of `dtype`."""
     policy = keras.config.dtype_policy()
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
     try:
-        yield
+        with backend.precision(dtype), _promoted(dtype):
+            yield
     finally:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy(policy)
 
 
+@contextmanager
+def _promoted(dtype: str) -> Iterator[None]:
+    """Operations on `dtype` have results of `dtype`.
+
+    Off TensorFlow, Keras would cut every result in double precision to single: it has a table for
+    that, with no other way to it than this.
+    """
+    cut = dtypes.BIT64_TO_BIT32_DTYPE
+    before = cut.get(dtype, dtype)
+    cut[dtype] = dtype
+    try:
+        yield
+    finally:
+        cut[dtype] = before
+
+
 def examine(
     network: Network,
+    backend: Backend,
     loss: Callable[[Any, Any], Any],
     batch: tuple[Array, Array],
     steps: int,
@@ -40,26 +62,18 @@ def examine(
 
     The whole step runs as the mode runs it, compiled or not, and answers with all of it.
     """
-    images, labels = (
-        tf.constant(images_last(batch[0]), keras.config.floatx()),
-        tf.constant(batch[1]),
-    )
+    images = ops.convert_to_tensor(images_last(batch[0]), keras.config.floatx())
+    labels = ops.convert_to_tensor(batch[1])
     trained = _training_model(network)
-    variables = network.native.trainable_variables
+    variables = trained.trainable_variables
     optimizer = keras.optimizers.SGD(EXAMINED_RATE, momentum=EXAMINED_MOMENTUM)
     optimizer.build(variables)
     heads = network.description.heads
 
-    def train(images: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = trained(images, training=True)
-            losses = [head.weight * loss(labels, outputs[head.logits]) for head in heads]
-            value = tf.add_n(losses)
-        gradients = tape.gradient(value, [v.value for v in variables])
-        optimizer.apply(gradients, variables)
-        return value, gradients, outputs
+    def total(labels: Any, outputs: dict[str, Any]) -> Any:
+        return reduce(add, [h.weight * loss(labels, outputs[h.logits]) for h in heads])
 
-    train = network.runnable(train)
+    train = backend.training(trained, total, optimizer, lambda *all_: all_, network.mode)
     for step in range(steps):
         value, gradients, outputs = train(images, labels)
         keep("loss", str(step), _array(value))
@@ -70,14 +84,13 @@ def examine(
 
 def _training_model(network: Network) -> keras.Model:
     """The network with every node's output, under its address, and without dropout."""
-    native = network.native
     outputs = {}
     for node in network.description.nodes[1:]:
-        layer = native.get_layer(node.address)
+        layer = network.layer(node.address)
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
         outputs[node.address] = layer.output
-    return keras.Model(native.input, outputs)
+    return keras.Model(network.native.input, outputs)
 
 
 def _keep_first(
@@ -99,6 +112,6 @@ def _keep_first(
 
 def _array(values: Any) -> Array:
     """Values as numpy has them, which knows no bfloat16."""
-    known = tf.cast(values, tf.float32) if values.dtype == tf.bfloat16 else values
-    array: Array = known.numpy()
+    narrow = keras.backend.standardize_dtype(values.dtype) == "bfloat16"
+    array: Array = ops.convert_to_numpy(ops.cast(values, "float32") if narrow else values)
     return array

@@ -1,12 +1,15 @@
-"""Keras's layers: one layer for each op, and those that Keras 3 lacks, on TensorFlow."""
+"""Keras's layers: one layer for each op, and those that Keras 3 lacks, for every backend."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any, assert_never
 
 import numpy as np
-import tensorflow as tf
-from keras import layers
+from attrs import frozen
+from keras import layers, ops
 
 from convbench.errors import Unsupported
 from convbench.graph import Graph, Node
@@ -58,21 +61,11 @@ class _TableConv2D(layers.Layer):  # type: ignore[misc]  # keras is untyped
         self.bias = self.add_weight((maps_out,), "zeros", name="bias")
 
     def call(self, x: Any) -> Any:
-        dense = tf.scatter_nd(self.index, tf.convert_to_tensor(self.kernel), self.flat)
-        dense = tf.transpose(dense, (1, 2, 0))
-        dense = tf.reshape(dense, (*self.op.kernel, -1, len(self.op.table)))
-        return tf.nn.bias_add(tf.nn.conv2d(x, dense, 1, "VALID"), self.bias)
-
-
-class _NativeGroupsConv2D(layers.Conv2D):  # type: ignore[misc]
-    """Keras's grouped convolution, by TensorFlow's own kernel instead of one compiled by XLA.
-
-    Keras keeps away from that kernel because not every build of TensorFlow has it for a CPU:
-    those without oneDNN refuse groups where they fuse a convolution with its bias.
-    """
-
-    def convolution_op(self, x: Any, kernel: Any) -> Any:
-        return tf.nn.conv2d(x, kernel, self.strides, self.padding.upper())
+        zeros = ops.zeros(self.flat, self.compute_dtype)
+        dense = ops.scatter_update(zeros, self.index, ops.convert_to_tensor(self.kernel))
+        dense = ops.transpose(dense, (1, 2, 0))
+        dense = ops.reshape(dense, (*self.op.kernel, -1, len(self.op.table)))
+        return ops.conv(x, dense, 1, "valid") + self.bias
 
 
 class _Subsample(layers.Layer):  # type: ignore[misc]
@@ -87,7 +80,7 @@ class _Subsample(layers.Layer):  # type: ignore[misc]
         self.bias = self.add_weight((shape[-1],), "zeros", name="bias")
 
     def call(self, x: Any) -> Any:
-        mean = tf.nn.avg_pool2d(x, self.kernel_size, self.strides, "VALID")
+        mean = ops.average_pool(x, self.kernel_size, self.strides, "valid")
         return mean * (self.kernel_size[0] * self.kernel_size[1]) * self.kernel + self.bias
 
 
@@ -103,7 +96,7 @@ class _Rbf(layers.Layer):  # type: ignore[misc]
         self.kernel = self.add_weight(size, "zeros", name="kernel", trainable=False)
 
     def call(self, x: Any) -> Any:
-        return tf.reduce_sum(tf.square(x[:, None, :] - self.kernel), -1)
+        return ops.sum(ops.square(x[:, None, :] - self.kernel), -1)
 
 
 class _ScaledTanh(layers.Layer):  # type: ignore[misc]
@@ -112,7 +105,7 @@ class _ScaledTanh(layers.Layer):  # type: ignore[misc]
         self.op = op
 
     def call(self, x: Any) -> Any:
-        return self.op.amplitude * tf.tanh(self.op.slope * x)
+        return self.op.amplitude * ops.tanh(self.op.slope * x)
 
 
 class _Scale(layers.Layer):  # type: ignore[misc]
@@ -126,21 +119,21 @@ class _Scale(layers.Layer):  # type: ignore[misc]
         return x * self.op.factor
 
 
-class _Lrn(layers.Layer):  # type: ignore[misc]
-    """Local response normalization, which Keras 3 lacks; TensorFlow's sum is not a mean."""
+class OwnKernel:
+    """Marks a layer that computes what the layer that it is derived from does, in another way."""
+
+
+class LocalResponseNormalization(layers.Layer):  # type: ignore[misc]
+    """Local response normalization, which Keras 3 lacks, written out."""
 
     def __init__(self, op: Lrn, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.op = op
 
     def call(self, x: Any) -> Any:
-        op, reach = self.op, self.op.size // 2
-        if x.dtype == tf.float32:
-            return tf.nn.local_response_normalization(x, reach, op.k, op.alpha, op.beta)
-        # TensorFlow's kernel knows neither the double precision that parity is proven in, nor,
-        # on a CPU, bfloat16.
-        squares = tf.pad(tf.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
-        sums = tf.add_n([squares[..., i : i + x.shape[-1]] for i in range(op.size)])
+        op, reach, channels = self.op, self.op.size // 2, x.shape[-1]
+        squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
+        sums = reduce(add, [squares[..., i : i + channels] for i in range(op.size)])
         return x / (op.k + op.alpha * sums) ** op.beta
 
 
@@ -157,7 +150,7 @@ class _Pad(layers.Layer):  # type: ignore[misc]
         top, bottom, left, right = self.cut
         if any(self.cut):
             x = x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
-        return tf.pad(x, self.paddings, constant_values=tf.cast(self.value, x.dtype))
+        return ops.pad(x, self.paddings, constant_values=self.value)
 
 
 class _AvgPoolOfImage(layers.Layer):  # type: ignore[misc]
@@ -170,20 +163,31 @@ class _AvgPoolOfImage(layers.Layer):  # type: ignore[misc]
         self.pool_size, self.strides = op.kernel, op.stride
 
     def call(self, x: Any) -> Any:
-        return self._means(x) / self._means(tf.ones_like(x[:1, :, :, :1]))
+        return self._means(x) / self._means(ops.ones_like(x[:1, :, :, :1]))
 
     def _means(self, x: Any) -> Any:
-        return tf.nn.avg_pool2d(tf.pad(x, self.paddings), self.pool_size, self.strides, "VALID")
+        return ops.average_pool(ops.pad(x, self.paddings), self.pool_size, self.strides, "valid")
 
 
-def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
+@frozen
+class Kinds:
+    """What a backend has of its own where it has a choice, in one mode."""
+
+    lrn: type[layers.Layer] = LocalResponseNormalization
+    grouped: type[layers.Layer] = layers.Conv2D
+    """For convolutions with groups of more than one map."""
+    name: Callable[[str], str] = str
+    """What the layer of an address is called."""
+
+
+def layer_for(node: Node, graph: Graph, kinds: Kinds) -> layers.Layer:
     """The layer of a node, for an input that `apply` has padded where it must be."""
-    name = node.address
+    name = kinds.name(node.address)
     match node.op:
         case Input(shape=(c, h, w)):
             return layers.InputLayer((h, w, c), name=name)
         case Conv() as op:
-            return _conv(op, graph[node.inputs[0]].output[0], name, mode)
+            return _conv(op, graph[node.inputs[0]].output[0], name, kinds)
         case TableConv() as op:
             return _TableConv2D(op, name=name)
         case Dense(features=features, bias=bias):
@@ -201,7 +205,7 @@ def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
         case BatchNorm(eps=eps, decay=decay, scale=scale):
             return layers.BatchNormalization(momentum=decay, epsilon=eps, scale=scale, name=name)
         case Lrn() as op:
-            return _Lrn(op, name=name)
+            return kinds.lrn(op, name=name)
         case Relu():
             return layers.ReLU(name=name)
         case Relu6():
@@ -242,7 +246,7 @@ def layer_for(node: Node, graph: Graph, mode: str) -> layers.Layer:
 _ZEROS = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 
 
-def _conv(op: Conv, channels: int, name: str, mode: str) -> layers.Layer:
+def _conv(op: Conv, channels: int, name: str, kinds: Kinds) -> layers.Layer:
     described = {"use_bias": op.bias, "name": name, "bias_initializer": "zeros"}
     if channels == op.groups > 1:
         return layers.DepthwiseConv2D(
@@ -253,15 +257,14 @@ def _conv(op: Conv, channels: int, name: str, mode: str) -> layers.Layer:
             **described,
         )
     described["kernel_initializer"] = "zeros"
-    native = mode == "native_groups" and op.groups > 1
-    kind = _NativeGroupsConv2D if native else layers.Conv2D
+    kind = kinds.grouped if op.groups > 1 else layers.Conv2D
     return kind(op.channels, op.kernel, op.stride, groups=op.groups, **described)
 
 
-def apply(node: Node, graph: Graph, inputs: list[Any], mode: str) -> Any:
+def apply(node: Node, graph: Graph, inputs: list[Any], kinds: Kinds) -> Any:
     """What leaves a node; its padding is the layer's own where Keras has a word for it."""
     op = node.op
-    layer = layer_for(node, graph, mode)
+    layer = layer_for(node, graph, kinds)
     if not isinstance(op, Conv | MaxPool | AvgPool) or not any(op.padding):
         return layer(inputs if isinstance(op, Add | Multiply | Concat) else inputs[0])
     _, h, w = graph[node.inputs[0]].output
@@ -271,8 +274,8 @@ def apply(node: Node, graph: Graph, inputs: list[Any], mode: str) -> Any:
         layer.padding = "same"
         return layer(inputs[0])
     if isinstance(op, AvgPool) and not counts_padding:
-        return _AvgPoolOfImage(op, name=node.address)(inputs[0])
-    return layer(_padding(op, f"{node.address}.padding")(inputs[0]))
+        return _AvgPoolOfImage(op, name=layer.name)(inputs[0])
+    return layer(_padding(op, kinds.name(f"{node.address}.padding"))(inputs[0]))
 
 
 def _padding(op: Conv | MaxPool | AvgPool, name: str) -> layers.Layer:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import keras
-import tensorflow as tf
 from attrs import frozen
 
 from convbench.frameworks import Array
 from convbench.frameworks.channels_last import image_before, to_canonical
+from convbench.frameworks.keras_layers import Kinds
 from convbench.graph import Graph, Node
 
 _CANONICAL = {
@@ -30,19 +29,16 @@ class Network:
     native: keras.Model
     description: Graph
     mode: str
+    kinds: Kinds
 
-    def runnable(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """A step as the mode runs it: as TensorFlow's graph, through XLA, or from Python."""
-        if self.mode == "eager":
-            return step
-        jit = True if self.mode == "compiled" else None
-        runnable: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=jit)
-        return runnable
+    def layer(self, address: str) -> keras.layers.Layer:
+        """The layer of a node."""
+        return self.native.get_layer(self.kinds.name(address))
 
     def arrays(self) -> Iterator[tuple[Node, str, keras.Variable]]:
         """Each node with each of its arrays and the array's canonical name."""
         for node in self.description:
-            for variable in self.native.get_layer(node.address).variables:
+            for variable in self.layer(node.address).variables:
                 if variable.name in _CANONICAL:  # a dropout's seed is not a value of the network
                     yield node, _CANONICAL[variable.name], variable
 

@@ -60,10 +60,11 @@ def handler_of(layer: Any) -> Handler | None:
     """
     kind = type(layer)
     for base in kind.__mro__:
-        if base in LAYERS and all(
+        called_alike = issubclass(kind, own.OwnKernel) or all(
             getattr(kind, part, None) is getattr(base, part, None)
             for part in ("call", "convolution_op")
-        ):
+        )
+        if base in LAYERS and called_alike:
             return LAYERS[base]
     inside = "keras.src.layers."
     if kind.call.__module__.startswith(inside) and not isinstance(layer, _FOLLOWED):
@@ -234,11 +235,10 @@ LAYERS: dict[Any, Handler] = {
     layers.UpSampling2D: _upsample,
     layers.Rescaling: _rescaling,
     layers.Normalization: _normalization,
-    own._NativeGroupsConv2D: _conv,
     own._Pad: _pad,
     own._AvgPoolOfImage: _pool_of_image,
     own._TableConv2D: _own,
-    own._Lrn: _own,
+    own.LocalResponseNormalization: _own,
     own._Rbf: _own,
     own._Subsample: _own,
     own._ScaledTanh: _own,

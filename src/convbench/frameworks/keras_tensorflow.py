@@ -1,0 +1,126 @@
+"""Keras on TensorFlow: steps are TensorFlow's graphs, unless the mode says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from convbench.errors import Unsupported
+from convbench.frameworks import DeviceMemory
+from convbench.frameworks.keras import Keras
+from convbench.frameworks.keras_backend import Backend, Loss, Wanted
+from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
+
+
+class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
+    """Keras's grouped convolution, by TensorFlow's own kernel instead of one compiled by XLA.
+
+    Keras keeps away from that kernel because not every build of TensorFlow has it for a CPU:
+    those without oneDNN refuse groups where they fuse a convolution with its bias.
+    """
+
+    def convolution_op(self, x: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(x, kernel, self.strides, self.padding.upper())
+
+
+class _KernelLrn(OwnKernel, LocalResponseNormalization):
+    """Local response normalization by TensorFlow's kernel, whose sum is not a mean.
+
+    It knows neither the double precision that parity is proven in, nor, on a CPU, bfloat16.
+    """
+
+    def call(self, x: Any) -> Any:
+        if x.dtype != tf.float32:
+            return super().call(x)
+        op = self.op
+        return tf.nn.local_response_normalization(x, op.size // 2, op.k, op.alpha, op.beta)
+
+
+class TensorFlow(Backend):
+    """TensorFlow, by default without XLA but for what Keras itself sends there."""
+
+    framework = "keras"
+    package = "tensorflow"
+
+    def __init__(self) -> None:
+        self._device = "cpu"
+
+    def version(self) -> str:
+        return f"tensorflow {tf.__version__}"
+
+    def prepare(self, device: str, threads: int) -> None:
+        gpus = tf.config.list_physical_devices("GPU")
+        if device == "cuda" and not gpus:
+            raise Unsupported(
+                "device cuda", "TensorFlow sees no CUDA device", "choose --bench-device cpu"
+            )
+        self._device = device
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in gpus if device == "cuda" else ():
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def kinds(self, mode: str) -> Kinds:
+        native = mode == "native_groups"
+        return Kinds(lrn=_KernelLrn, grouped=NativeGroupsConv2D if native else keras.layers.Conv2D)
+
+    def inference(self, model: keras.Model, mode: str) -> Callable[[Any], Any]:
+        return self._finished(_runnable(lambda images: model(images, training=False), mode))
+
+    def training(
+        self,
+        model: keras.Model,
+        loss: Loss,
+        optimizer: keras.Optimizer | None,
+        wanted: Wanted,
+        mode: str,
+    ) -> Callable[[Any, Any], Any]:
+        variables = model.trainable_variables
+
+        def step(images: Any, labels: Any) -> Any:
+            with tf.GradientTape() as tape:
+                answer = model(images, training=True)
+                value = tf.add_n([loss(labels, answer), *model.losses])
+            gradients = tape.gradient(value, [v.value for v in variables])
+            if optimizer is not None:
+                optimizer.apply(gradients, variables)
+            # What is not returned an optimizer of graphs may leave out.
+            return wanted(value, gradients, answer)
+
+        return self._finished(_runnable(step, mode))
+
+    def device_memory(self) -> DeviceMemory | None:
+        if self._device != "cuda":
+            return None
+        # TensorFlow counts what it hands out; what it has reserved it does not tell.
+        return DeviceMemory(tf.config.experimental.get_memory_info("GPU:0")["peak"], None)
+
+    def _finished(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """`call`, and then whatever the device still has to do."""
+
+        def finished(*tensors: Any) -> Any:
+            found = call(*tensors)
+            if self._device == "cuda":
+                tf.test.experimental.sync_devices()
+            return found
+
+        return finished
+
+
+def framework() -> Keras:
+    """Keras on TensorFlow in this process."""
+    return Keras(TensorFlow())
+
+
+def _runnable(step: Callable[..., Any], mode: str) -> Callable[..., Any]:
+    """A step as the mode runs it: as TensorFlow's graph, through XLA, or from Python."""
+    if mode == "eager":
+        return step
+    jit = True if mode == "compiled" else None
+    runnable: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=jit)
+    return runnable
