@@ -7,6 +7,7 @@ Facts go to FOLDER/facts.json, arrays to FOLDER/NAME.npz.
 import json
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -112,8 +113,8 @@ def how_it_runs(framework, mode):
     images, labels = batch(graph, 3, seed=1)
     model = framework.build(graph, allocate=True, mode=mode)
     framework.load(model, filler(graph, seed=1))
-    run = {"pytorch": _how_pytorch_runs, "keras": _how_keras_runs}.get(framework.name)
-    return run and run(model, framework.step(model, "train_step", images, labels))
+    run = _how_pytorch_runs if framework.name == "pytorch" else _how_keras_runs
+    return run(model, framework.step(model, "train_step", images, labels))
 
 
 def _how_pytorch_runs(model, step):
@@ -140,21 +141,43 @@ def _how_pytorch_runs(model, step):
 
 
 def _how_keras_runs(_, step):
+    """Whether a layer is called with values, in each call of it that two steps make."""
     import keras  # noqa: PLC0415  (in this framework's process alone)
-    import tensorflow as tf  # noqa: PLC0415
 
     eagerly, call = [], keras.layers.ReLU.call
 
     def noting(self, x):
-        eagerly.append(tf.executing_eagerly())
+        try:
+            keras.ops.convert_to_numpy(x.detach() if hasattr(x, "detach") else x)
+            eagerly.append(True)
+        except Exception:  # what is traced has none, and each backend says so in its own way
+            eagerly.append(False)
         return call(self, x)
 
     keras.layers.ReLU.call = noting
     try:
         step()
+        step()
     finally:
         keras.layers.ReLU.call = call
     return {"eagerly": eagerly}
+
+
+def wrong_layout(framework, folder):
+    """What Keras computes if kernels were loaded with their rows as columns."""
+    from convbench.frameworks import keras  # noqa: PLC0415  (in this framework's process alone)
+
+    right = keras.from_canonical
+
+    def wrong(node, values, image):
+        return right(node, values.swapaxes(-1, -2) if values.ndim == 4 else values, image)
+
+    graph = shortcuts()
+    with (
+        patch.object(keras, "from_canonical", wrong),
+        writing(folder / "wrong layout.evidence.npz") as keep,
+    ):
+        framework.examine(graph, filler(graph, seed=1), batch(graph, 3, seed=1), 1, keep)
 
 
 def trained_class(keras):
@@ -174,7 +197,7 @@ def trained_class(keras):
 
 
 def answer(framework, graph, mode):
-    """The answer of a large network to one image."""
+    """The answer of a network to one image."""
     model = framework.build(graph, allocate=True, mode=mode)
     framework.load(model, filler(graph, seed=1))
     return framework.run(model, batch(graph, 1, seed=1)[0])
@@ -195,12 +218,16 @@ def main():
     small = [graph for graph in graphs if graph.name != LARGE and concerns(mode, graph)]
     facts = {graph.name: facts_of(framework, graph, folder, mode) for graph in small}
     facts["how it runs"] = how_it_runs(framework, mode)
+    if name.startswith("keras") and mode == DEFAULT:
+        wrong_layout(framework, folder)
     if name == "keras":
         facts["class 427"] = trained_class(framework)
         facts["compiled with XLA"] = xla_calls(framework, GRAPHS["towers"](), mode)
     if mode == DEFAULT:
         precisions(framework, folder)
         facts["halves"] = halves(framework)
+        graph = shortcuts()
+        facts["dtype after all"] = str(answer(framework, graph, mode).dtype)
     if LARGE in names:
         np.savez(folder / f"{LARGE}.npz", answer=answer(framework, architecture(LARGE), mode))
     for name in (name for name in names if name in OTHERS):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convbench.frameworks import LEARNING_RATE, PASSES
+from convbench.frameworks import LEARNING_RATE, PASSES, load_framework
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((4, 3, 6, 6), dtype=np.float32)
@@ -59,12 +59,12 @@ def pytorch() -> dict[str, object]:
     }
 
 
-def keras() -> dict[str, object]:
+def keras(name: str) -> dict[str, object]:
+    framework, changes = load_framework(name), {}  # first, since it chooses Keras's backend
     from keras import Input, Model, Sequential, layers, ops, regularizers  # noqa: PLC0415
 
-    from convbench.frameworks.keras import Keras, _cross_entropy  # noqa: PLC0415
+    from convbench.frameworks.keras_losses import cross_entropy  # noqa: PLC0415
 
-    framework, changes = Keras(), {}
     for pass_ in PASSES:
         norm, dense = layers.BatchNormalization(), layers.Dense(3)
         model = Sequential([layers.Conv2D(2, 3), norm, layers.Flatten(), dense])
@@ -99,9 +99,9 @@ def keras() -> dict[str, object]:
         "changes": changes,
         "seen": seen,
         "shrunk": bool(shrunk),
-        "from_logits": [name for name, end in ends.items() if _cross_entropy(end).from_logits],
+        "from_logits": [name for name, end in ends.items() if cross_entropy(end).from_logits],
     }
 
 
 if __name__ == "__main__":
-    json.dump({"pytorch": pytorch, "keras": keras}[sys.argv[1]](), sys.stdout)
+    json.dump(pytorch() if sys.argv[1] == "pytorch" else keras(sys.argv[1]), sys.stdout)

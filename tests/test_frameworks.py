@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convbench import cli
 from convbench.architectures import architecture
 from convbench.errors import FrameworkMissing, UnknownName
 from convbench.evidence import reading
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = (*GRAPHS, *ARCHITECTURES)
 SMALL = tuple(name for name in GRAPHS if name != "flattened_image_normalized")
 """Without dropout, whose chance is the compiler's."""
+LARGER = "resnet20_cifar_keras_3x17x22_7_classes"
 COMPILED = ("shortcuts", "two_heads", "frozen_base", "pooled_logits")
 """Enough for compilers that take seconds each time."""
 ASKED = {
@@ -36,10 +38,37 @@ ASKED = {
     ("keras", "eager"): SMALL,
     ("keras", "compiled"): COMPILED,
 }
-FRAMEWORKS = [
-    pytest.param("pytorch", marks=pytest.mark.pytorch),
-    pytest.param("keras", marks=pytest.mark.keras),
-]
+FEWER = {"keras-jax": (*(n for n in GRAPHS if n != LARGER), "lenet5", LARGE, *OTHERS)}
+"""Asked of what takes seconds to compile each."""
+NEEDS = {
+    "pytorch": [pytest.mark.pytorch],
+    "keras": [pytest.mark.keras],
+    "keras-jax": [pytest.mark.keras, pytest.mark.jax],
+    "keras-torch": [pytest.mark.keras, pytest.mark.pytorch],
+}
+FRAMEWORKS = [pytest.param(name, marks=marks) for name, marks in NEEDS.items()]
+KERAS = FRAMEWORKS[1:]
+"""On each of its backends, to be held against PyTorch."""
+
+
+def asked(framework, mode=DEFAULT):
+    """The networks that a framework is asked about in a mode."""
+    return ASKED.get((framework, mode), FEWER.get(framework, (*NAMES, LARGE, *OTHERS)))
+
+
+def in_each(names=NAMES, *more, frameworks=tuple(NEEDS)):
+    """Each framework with each of the networks that it is asked about, and `more` of each."""
+    return [
+        pytest.param(framework, name, marks=NEEDS[framework], id=f"{framework}-{name}")
+        for framework in frameworks
+        for name in (*names, *more)
+        if name in asked(framework)
+    ]
+
+
+def against_pytorch(names=NAMES, *more):
+    """As `in_each`, without PyTorch, which is needed too."""
+    return in_each(names, *more, frameworks=tuple(NEEDS)[1:])
 
 
 class Facts:
@@ -53,7 +82,7 @@ class Facts:
             place = self.folder / framework / mode
             place.mkdir(parents=True)
             command = [sys.executable, "-m", "tests.framework_facts", framework, mode, str(place)]
-            command += names or ASKED.get((framework, mode), (*NAMES, LARGE, *OTHERS))
+            command += names or asked(framework, mode)
             path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
             environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
             environment["XLA_FLAGS"] = (
@@ -95,20 +124,17 @@ def graph_of(name):
     return GRAPHS[name]() if name in GRAPHS else architecture(name)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("framework", "name"), in_each())
 def test_weights_come_back_as_they_went_in(facts, framework, name):
     assert facts(framework)[name]["same as described"]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("framework", "name"), in_each())
 def test_a_model_without_memory_is_observed_like_a_real_one(facts, framework, name):
     assert facts(framework)[name]["observed alike"]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("framework", "name"), in_each())
 def test_each_pass_changes_what_it_may(facts, framework, name):
     changed = facts(framework)[name]["changed"]
     graph = graph_of(name)
@@ -127,46 +153,47 @@ def test_each_pass_changes_what_it_may(facts, framework, name):
 
 
 @pytest.mark.pytorch
-@pytest.mark.keras
-@pytest.mark.parametrize("name", [*NAMES, LARGE])
-def test_frameworks_give_the_same_answer(facts, name):
-    one, other = (facts.arrays(f, name)["answer"] for f in ("pytorch", "keras"))
+@pytest.mark.parametrize(("framework", "name"), against_pytorch(NAMES, LARGE))
+def test_frameworks_give_the_same_answer(facts, framework, name):
+    one, other = (facts.arrays(f, name)["answer"] for f in ("pytorch", framework))
     assert relative(one, other) < 1e-5
 
 
 @pytest.mark.pytorch
-@pytest.mark.keras
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "flattened_image_normalized"])
-def test_frameworks_train_alike(facts, name):
+@pytest.mark.parametrize(
+    ("framework", "name"), against_pytorch([n for n in NAMES if n != "flattened_image_normalized"])
+)
+def test_frameworks_train_alike(facts, framework, name):
     """After one step from the same weights the weights are the same (dropout would differ)."""
-    one, other = (facts.arrays(f, name) for f in ("pytorch", "keras"))
+    one, other = (facts.arrays(f, name) for f in ("pytorch", framework))
     assert one.keys() == other.keys()
     for key in one:
         if not key.endswith("running_var"):
             assert relative(one[key], other[key]) < 1e-5, key
 
 
-def parity(facts, name, keras=None):
+def parity(facts, framework, name, other=None):
     """PyTorch's computation of a network against Keras's, or against that of another network."""
-    files = tuple(facts.evidence(f, n) for f, n in (("pytorch", name), ("keras", keras or name)))
-    return compare(graph_of(name), ("pytorch", "keras"), files, "float64", seconds=0)
+    sides = ("pytorch", framework)
+    files = tuple(facts.evidence(*side) for side in zip(sides, (name, other or name), strict=True))
+    return compare(graph_of(name), sides, files, "float64", seconds=0)
 
 
 @pytest.mark.pytorch
-@pytest.mark.keras
-@pytest.mark.parametrize("name", NAMES)
-def test_frameworks_compute_the_same_function(facts, name):
-    found = parity(facts, name)
+@pytest.mark.parametrize(("framework", "name"), against_pytorch())
+def test_frameworks_compute_the_same_function(facts, framework, name):
+    found = parity(facts, framework, name)
     assert found.disagreement is None, str(found.disagreement)
     assert max(found.outputs, found.gradients, found.statistics) < 1e-11
     assert found.losses < 1e-9
 
 
 @pytest.mark.pytorch
-@pytest.mark.keras
+@pytest.mark.parametrize("framework", KERAS)
 @pytest.mark.parametrize(
     ("name", "other", "at", "kind"),
     [
+        ("shortcuts", "wrong layout", "conv1", "output"),
         ("shortcuts", "other eps", "bn1", "output"),
         ("shortcuts", "other decay", "bn1", "statistic"),
         ("one_sided_padding", "other padding", "conv1", "output"),
@@ -174,16 +201,17 @@ def test_frameworks_compute_the_same_function(facts, name):
         ("squeeze_and_excitation", "other factor", "scaled", "output"),
     ],
 )
-def test_another_function_with_the_same_counts_is_found_at_its_layer(facts, name, other, at, kind):
-    found = parity(facts, name, keras=other)
+def test_another_function_with_the_same_counts_is_found_at_its_layer(
+    facts, framework, name, other, at, kind
+):
+    found = parity(facts, framework, name, other)
     assert not found.same
     assert (found.disagreement.at, found.disagreement.kind) == (at, kind)
     assert found.disagreement.error > 1e-6
     assert found.disagreement.before < 1e-11
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("framework", "name"), in_each())
 def test_the_same_seed_gives_the_same_bits(facts, framework, name):
     files = tuple(facts.evidence(framework, f"{name}{again}") for again in ("", ".again"))
     with reading(files[0]) as one, reading(files[1]) as other:
@@ -356,9 +384,51 @@ def test_only_channels_last_lays_images_out_so(facts):
 
 @pytest.mark.keras
 def test_only_eager_keras_runs_its_layers_from_python(facts):
-    assert facts("keras", "eager")["how it runs"]["eagerly"] == [True]
+    assert facts("keras", "eager")["how it runs"]["eagerly"] == [True, True]
     for mode in (DEFAULT, "compiled"):
-        assert facts("keras", mode)["how it runs"]["eagerly"] == [False]
+        assert facts("keras", mode)["how it runs"]["eagerly"] == [False], "traced once"
+
+
+@pytest.mark.keras
+@pytest.mark.jax
+def test_keras_on_jax_compiles_a_step_once(facts):
+    assert facts("keras-jax")["how it runs"]["eagerly"] == [False]
+
+
+@pytest.mark.keras
+@pytest.mark.pytorch
+def test_keras_on_pytorch_runs_its_layers_from_python(facts):
+    assert facts("keras-torch")["how it runs"]["eagerly"] == [True, True]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_double_precision_leaves_single_precision_alone(facts, framework):
+    assert facts(framework)["dtype after all"] == "float32"
+
+
+@pytest.mark.keras
+@pytest.mark.jax
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads from /proc")
+def test_jax_has_as_many_threads_as_it_is_given():
+    program = (
+        "from pathlib import Path\n"
+        "from convbench.frameworks import load_framework\n"
+        "load_framework('keras-jax').prepare('cpu', 5)\n"
+        "names = [file.read_text() for file in Path('/proc/self/task').glob('*/comm')]\n"
+        "print(names.count('tf_XLAEigen\\n'))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "5\n", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.pytorch
+@pytest.mark.parametrize("framework", KERAS[1:])
+def test_the_canon_is_the_same_on_other_backends(capsys, framework):
+    names = ("resnet20_cifar", "alexnet")
+    assert cli.main(["parity", *names, "--framework", f"pytorch,{framework}"]) == 0
+    assert "2 of 2 are" in capsys.readouterr().out
 
 
 @pytest.mark.keras
@@ -463,16 +533,36 @@ def test_an_unknown_framework_is_refused_with_the_nearest_name():
         known("kera")
 
 
-def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    absent = missing("keras")
+@pytest.mark.parametrize(
+    ("framework", "backend"),
+    [("keras", "tensorflow"), ("keras-jax", "jax"), ("keras-torch", "torch")],
+)
+def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch, framework, backend):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != backend or None)
+    absent = missing(framework)
     assert absent is not None
     assert str(absent) == (
-        "keras cannot be used: keras and tensorflow not installed; "
-        'run pip install "convbench[keras]"'
+        f"{framework} cannot be used: {backend} not installed; "
+        f'run pip install "convbench[{framework}]"'
     )
     with pytest.raises(FrameworkMissing):
-        load_framework("keras")
+        load_framework(framework)
+
+
+@pytest.mark.keras
+@pytest.mark.pytorch
+def test_one_process_has_one_backend():
+    program = (
+        "from convbench.frameworks import load_framework\n"
+        "load_framework('keras')\n"
+        "load_framework('keras-torch')"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith(
+        "keras-torch cannot be used: Keras has been imported on tensorflow, not on torch; "
+        "set KERAS_BACKEND=torch before Keras is imported"
+    )
 
 
 @pytest.mark.parametrize(

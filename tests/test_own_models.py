@@ -13,6 +13,7 @@ from convbench.frameworks import among
 from tests.benches import here, text
 from tests.conftest import ROOT
 from tests.test_fixtures import QUICK
+from tests.test_frameworks import KERAS as BACKENDS
 
 pytestmark = pytest.mark.processes
 
@@ -162,9 +163,9 @@ def test_a_step_of_pytorch_does_what_its_pass_says():
     assert gradients["default"] == gradients["noting"] != gradients["smoothed"]
 
 
-@pytest.mark.keras
-def test_a_step_of_keras_does_what_its_pass_says():
-    said = facts("keras")
+@pytest.mark.parametrize("framework", BACKENDS)
+def test_a_step_of_keras_does_what_its_pass_says(framework):
+    said = facts(framework)
     assert said["takes"] == [True, False]
     assert said["answer"] == [4, 3]
     assert said["changes"] == CHANGES
@@ -175,5 +176,5 @@ def test_a_step_of_keras_does_what_its_pass_says():
 
 def test_the_package_of_a_framework_tells_which_it_is():
     assert among({"torch", "os"}) == ["pytorch"]
-    assert among({"keras"}) == ["keras"]
+    assert among({"keras"}) == ["keras"], "whatever backends there are"
     assert among({"os"}) == among(()) == []

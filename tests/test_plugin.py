@@ -60,6 +60,8 @@ def test_the_report_folder_has_report_journal_plot_and_index(pytester):
     [
         pytest.param("pytorch", "torch ", marks=pytest.mark.pytorch),
         pytest.param("keras", "keras ", marks=pytest.mark.keras),
+        pytest.param("keras-jax", ", jax ", marks=[pytest.mark.keras, pytest.mark.jax]),
+        pytest.param("keras-torch", ", torch ", marks=[pytest.mark.keras, pytest.mark.pytorch]),
     ],
 )
 def test_a_real_framework_goes_the_same_way(pytester, framework, version):

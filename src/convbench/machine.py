@@ -36,7 +36,7 @@ def environment(folder: Path) -> Environment:
     )
 
 
-PACKAGES = ("torch", "keras", "tensorflow", "numpy")
+PACKAGES = ("torch", "keras", "tensorflow", "jax", "numpy")
 
 
 def _installed(name: str) -> bool:

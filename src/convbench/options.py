@@ -15,13 +15,12 @@ from attrs import frozen
 from convbench import architectures, canon, frameworks
 from convbench.cases import Case, cases
 from convbench.errors import BadOption, UnknownName
-from convbench.frameworks import PASSES
+from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.units import Second
 
 DEVICES = ("cpu", "cuda")
-DEFAULT_FRAMEWORKS = ("pytorch", "keras")
 MOST = {
     "batch": 10**9,
     "threads": 4096,
@@ -39,7 +38,11 @@ def add(parser: Any) -> None:
     group = parser.getgroup("convbench", "the networks of the papers, proven and timed")
     option = group.addoption
     option("--bench-arch", metavar="NAMES", default="all", help="names, families, headline, all")
-    option("--bench-framework", metavar="NAMES", help="pytorch, keras (default: both)")
+    option(
+        "--bench-framework",
+        metavar="NAMES",
+        help=f"of {', '.join(FRAMEWORKS)} (default: {', '.join(DEFAULT_FRAMEWORKS)})",
+    )
     option(
         "--bench-pass",
         metavar="NAMES",

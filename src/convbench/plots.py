@@ -15,7 +15,13 @@ from matplotlib.figure import Figure
 from convbench.stats import Interval
 from convbench.units import rate
 
-COLOURS = {"pytorch": "#d1495b", "keras": "#00798c", "keras native_groups": "#66b2bf"}
+COLOURS = {
+    "pytorch": "#d1495b",
+    "keras": "#00798c",
+    "keras native_groups": "#66b2bf",
+    "keras-jax": "#edae49",
+    "keras-torch": "#8d5a97",
+}
 OTHER_COLOUR = "#66717e"
 
 

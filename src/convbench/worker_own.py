@@ -13,7 +13,7 @@ from attrs import frozen
 
 from convbench import machine
 from convbench.errors import ConvbenchError, Unsupported, is_about_memory
-from convbench.frameworks import Framework, OwnModels, Pass, among
+from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import PrepareOwn
 from convbench.own import OwnModel, said
 from convbench.units import Byte, Second, shape
@@ -82,7 +82,7 @@ def _without_arguments(make: Callable[..., Any]) -> Callable[[], Any]:
 def _no_model(framework: str, model: object) -> ConvbenchError:
     """What is wrong with a model that the framework does not take."""
     others = among({kind.__module__.partition(".")[0] for kind in type(model).__mro__})
-    if others and others[0] != framework:
+    if others and not any(known(name).needs[:1] == known(framework).needs[:1] for name in others):
         return ForeignModel(others[0], framework)
     kind = type(model).__name__
     why = f"it is of type {kind}"

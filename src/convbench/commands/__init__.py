@@ -17,8 +17,8 @@ def print_json(content: object) -> None:
 
 
 def installed() -> list[str]:
-    """The frameworks that can be used here."""
-    return [name for name in frameworks.FRAMEWORKS if frameworks.missing(name) is None]
+    """The frameworks that are meant where none is named, as far as they can be used here."""
+    return [name for name in frameworks.DEFAULT_FRAMEWORKS if frameworks.missing(name) is None]
 
 
 def named(text: str) -> list[str]:
