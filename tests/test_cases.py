@@ -7,7 +7,7 @@ import re
 import pytest
 
 from convbench.architectures import architecture
-from convbench.cases import Case, Timed, cases, shuffled, timed
+from convbench.cases import Case, Timed, cases, compared, shuffled, timed
 from convbench.errors import ConvbenchError
 from convbench.frameworks import FRAMEWORKS
 from convbench.modes import MODES, concerns, variant
@@ -76,6 +76,24 @@ def test_a_mode_that_nothing_can_be_run_in_is_refused(chosen, sentence):
 def test_groups_are_native_where_there_are_groups_of_several_maps(name, grouped):
     assert concerns("native_groups", architecture(name)) == grouped
     assert concerns("default", architecture(name))
+
+
+def test_several_modes_at_once_are_one_whatever_their_order():
+    chosen = ("pytorch",), ("channels_last+compiled", "compiled+channels_last")
+    assert ids(("lenet5",), *chosen) == ["lenet5-pytorch-compiled+channels_last"]
+    assert ids(("lenet5",), ("keras",), ("compiled+native_groups", "compiled")) == [
+        "lenet5-keras-compiled"
+    ], "without groups there is nothing for the second to change"
+
+
+def test_a_precision_is_a_case_of_its_own_and_parity_looks_at_none_of_them():
+    found = cases(("lenet5",), ("pytorch", "keras"), ("default",), ("float32", "bfloat16"))
+    assert [case.variant for case in found] == [
+        *("pytorch", "pytorch bfloat16", "keras", "keras bfloat16")
+    ]
+    assert [case.id for case in found][1] == "lenet5-pytorch-bfloat16"
+    ((one, other),) = compared(found)
+    assert (one.variant, other.variant) == ("pytorch", "keras")
 
 
 def test_every_mode_that_a_framework_offers_is_explained():

@@ -85,7 +85,10 @@ def test_what_does_not_fit_is_refused_with_what_it_needs(run, monkeypatch):
     ("words", "sentence"),
     [
         (("--framework", fakes.NAME), "it compares two frameworks, not 1; name two"),
-        (("--framework", "kera,pytorch"), "unknown framework 'kera'; did you mean keras or keras-jax?"),
+        (
+            ("--framework", "kera,pytorch"),
+            "unknown framework 'kera'; did you mean keras or keras-jax?",
+        ),
         (("lenet5", "--framework", fakes.NAME, "--mode", "fast"), "tests.fakes cannot run in it"),
         (("--framework", "pytorch,pytorch"), "parity: pytorch is pytorch; name two frameworks"),
         (("--framework", fakes.NAME, "--mode", "default"), "name another --mode"),

@@ -37,12 +37,12 @@ from convbench.frameworks.channels_last import (
     shape_first,
 )
 from convbench.frameworks.keras_backend import Backend, Loss
-from convbench.frameworks.keras_examine import examine, precision
+from convbench.frameworks.keras_examine import examine, mixed, precision
 from convbench.frameworks.keras_layers import apply, layer_for
 from convbench.frameworks.keras_losses import LOSSES, cross_entropy
 from convbench.frameworks.keras_network import Network
 from convbench.graph import Graph
-from convbench.modes import DEFAULT
+from convbench.modes import DEFAULT, SINGLE
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.ops import Input
 
@@ -67,13 +67,15 @@ class Keras:
     def prepare(self, device: str, threads: int) -> None:
         self._backend.prepare(device, threads)
 
-    def build(self, graph: Graph, *, allocate: bool, mode: str = DEFAULT) -> Network:
+    def build(
+        self, graph: Graph, *, allocate: bool, mode: str = DEFAULT, dtype: str = SINGLE
+    ) -> Network:
         require_mode(self, mode)
         # Keras walks from a model's outputs to its input by recursion, twice a layer.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + 4 * len(graph.nodes)))
         scope = nullcontext() if allocate else keras.StatelessScope(initialize_variables=False)
         kinds, values = self._backend.kinds(mode), {}
-        with scope:
+        with scope, mixed(dtype):
             for node in graph:
                 if isinstance(node.op, Input):
                     values[node.address] = layer_for(node, graph, kinds).output
@@ -85,7 +87,7 @@ class Keras:
                 [values[output] for output in graph.outputs],
                 name=graph.name,
             )
-        network = Network(native, graph, mode, kinds)
+        network = Network(native, graph, mode, dtype, kinds)
         for node in graph:
             if node.frozen:
                 network.layer(node.address).trainable = False
@@ -130,7 +132,7 @@ class Keras:
 
     def run(self, model: Network, images: Array) -> Array:
         answer = self._inference(model)(ops.convert_to_tensor(images_last(images)))
-        array: Array = ops.convert_to_numpy(answer)
+        array: Array = ops.convert_to_numpy(ops.cast(answer, keras.config.floatx()))
         return array
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
@@ -143,10 +145,12 @@ class Keras:
         trained = keras.Model(native.input, [model.layer(head.logits).output for head in heads])
 
         def total(labels: Any, answer: Any) -> Any:
-            pairs = zip(heads, keras.tree.flatten(answer), strict=True)
+            # Losses of halves would be sums of halves; single precision leaves others as they are.
+            outputs = [ops.cast(output, SINGLE) for output in keras.tree.flatten(answer)]
+            pairs = zip(heads, outputs, strict=True)
             return reduce(add, [head.weight * loss(labels, output) for head, output in pairs])
 
-        train = self._training(trained, total, pass_, model.mode)
+        train = self._training(trained, total, pass_, model)
         return lambda: train(x, y)
 
     def takes(self, model: Any) -> bool:
@@ -170,7 +174,7 @@ class Keras:
             forward = self._backend.inference(model, DEFAULT)
             return lambda: forward(x)
         one = loss or cross_entropy(model)
-        train = self._training(model, lambda y, answer: ops.mean(one(y, answer)), pass_, DEFAULT)
+        train = self._training(model, lambda y, answer: ops.mean(one(y, answer)), pass_)
         return lambda: train(x, y)
 
     def _inference(self, model: Network) -> Callable[[Any], Any]:
@@ -179,14 +183,22 @@ class Keras:
         return self._backend.inference(keras.Model(model.native.input, output), model.mode)
 
     def _training(
-        self, model: keras.Model, loss: Loss, pass_: Pass, mode: str
+        self, model: keras.Model, loss: Loss, pass_: Pass, network: Network | None = None
     ) -> Callable[[Any, Any], Any]:
         """A step that returns its gradients, or one that uses them and returns its loss."""
+        mode, dtype = (network.mode, network.dtype) if network else (DEFAULT, SINGLE)
         if pass_ == "backward":
             return self._backend.training(model, loss, None, lambda _, found, __: found, mode)
         optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
+        scaled = loss
+        if dtype == "float16":  # in which gradients would vanish unscaled
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+
+            def scaled(labels: Any, answer: Any) -> Any:
+                return optimizer.scale_loss(loss(labels, answer))
+
         optimizer.build(model.trainable_variables)
-        return self._backend.training(model, loss, optimizer, lambda value, *_: value, mode)
+        return self._backend.training(model, scaled, optimizer, lambda value, *_: value, mode)
 
     def examine(
         self,

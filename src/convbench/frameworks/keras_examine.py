@@ -17,6 +17,7 @@ from convbench.frameworks import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
 from convbench.frameworks.channels_last import image_of, images_first, images_last
 from convbench.frameworks.keras_backend import Backend
 from convbench.frameworks.keras_network import Network
+from convbench.modes import SINGLE
 from convbench.ops import BatchNorm
 
 
@@ -32,6 +33,18 @@ def precision(dtype: str, backend: Backend) -> Iterator[None]:
     finally:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy(policy)
+
+
+@contextmanager
+def mixed(dtype: str) -> Iterator[None]:
+    """Layers made inside compute in `dtype`, if that is a half, and keep their weights single."""
+    before = keras.config.dtype_policy()
+    if dtype != SINGLE:
+        keras.config.set_dtype_policy(f"mixed_{dtype}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @contextmanager

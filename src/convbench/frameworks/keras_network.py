@@ -29,6 +29,7 @@ class Network:
     native: keras.Model
     description: Graph
     mode: str
+    dtype: str
     kinds: Kinds
 
     def layer(self, address: str) -> keras.layers.Layer:

@@ -13,6 +13,7 @@ from convbench.frameworks import DeviceMemory
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
+from convbench.modes import parts
 
 
 class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
@@ -66,7 +67,7 @@ class TensorFlow(Backend):
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def kinds(self, mode: str) -> Kinds:
-        native = mode == "native_groups"
+        native = "native_groups" in parts(mode)
         return Kinds(lrn=_KernelLrn, grouped=NativeGroupsConv2D if native else keras.layers.Conv2D)
 
     def inference(self, model: keras.Model, mode: str) -> Callable[[Any], Any]:
@@ -119,8 +120,8 @@ def framework() -> Keras:
 
 def _runnable(step: Callable[..., Any], mode: str) -> Callable[..., Any]:
     """A step as the mode runs it: as TensorFlow's graph, through XLA, or from Python."""
-    if mode == "eager":
+    if "eager" in parts(mode):
         return step
-    jit = True if mode == "compiled" else None
+    jit = True if "compiled" in parts(mode) else None
     runnable: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=jit)
     return runnable
