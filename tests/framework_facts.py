@@ -180,7 +180,7 @@ def wrong_layout(framework, folder):
         patch.object(keras, "from_canonical", wrong),
         writing(folder / "wrong layout.evidence.npz") as keep,
     ):
-        framework.examine(graph, filler(graph, seed=1), batch(graph, 3, seed=1), 1, keep)
+        framework.examine(graph, filler(graph, seed=1), batch(graph, 3, seed=1), 3, keep)
 
 
 def trained_class(keras):

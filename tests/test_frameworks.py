@@ -26,6 +26,7 @@ from tests.small_graphs import GRAPHS, OTHERS, lenet_parts
 
 ROOT = Path(__file__).parents[1]
 NAMES = (*GRAPHS, *ARCHITECTURES)
+EVERY = (*NAMES, LARGE, *OTHERS)
 SMALL = tuple(name for name in GRAPHS if name != "flattened_image_normalized")
 """Without dropout, whose chance is the compiler's."""
 LARGER = "resnet20_cifar_keras_3x17x22_7_classes"
@@ -38,8 +39,8 @@ ASKED = {
     ("keras", "eager"): SMALL,
     ("keras", "compiled"): COMPILED,
 }
-FEWER = {"keras-jax": (*(n for n in GRAPHS if n != LARGER), "lenet5", LARGE, *OTHERS)}
-"""Asked of what takes seconds to compile each."""
+FEWER = (*(n for n in GRAPHS if n != LARGER), "lenet5", LARGE, *OTHERS)
+"""Asked of the backends that take long: JAX compiles each network six times."""
 NEEDS = {
     "pytorch": [pytest.mark.pytorch],
     "keras": [pytest.mark.keras],
@@ -53,7 +54,8 @@ KERAS = FRAMEWORKS[1:]
 
 def asked(framework, mode=DEFAULT):
     """The networks that a framework is asked about in a mode."""
-    return ASKED.get((framework, mode), FEWER.get(framework, (*NAMES, LARGE, *OTHERS)))
+    every = FEWER if framework in ("keras-jax", "keras-torch") else EVERY
+    return ASKED.get((framework, mode), every)
 
 
 def in_each(names=NAMES, *more, frameworks=tuple(NEEDS)):

@@ -126,7 +126,7 @@ class Keras:
 
     def read(self, model: Network) -> dict[str, Array]:
         return {
-            f"{node.address}/{name}": model.canonical(node, variable.numpy())
+            f"{node.address}/{name}": model.canonical(node, ops.convert_to_numpy(variable.value))
             for node, name, variable in model.arrays()
         }
 

@@ -64,17 +64,22 @@ class Jax(Backend):
         mode: str,  # noqa: ARG002
     ) -> Callable[[Any, Any], Any]:
         trained, rest = model.trainable_variables, model.non_trainable_variables
-        moved = [*trained, *optimizer.variables] if optimizer is not None else []
+        own = optimizer.variables if optimizer is not None else []
+        moved = [*trained, *own] if optimizer is not None else []
 
-        def objective(values: Any, others: Any, images: Any, labels: Any) -> Any:
+        def objective(values: Any, others: Any, state: Any, images: Any, labels: Any) -> Any:
             answer, others, losses = model.stateless_call(
                 values, others, images, training=True, return_losses=True
             )
-            return sum(losses, start=loss(labels, answer)), (others, answer)
+            with keras.StatelessScope(zip(own, state, strict=True)):  # it may scale the loss
+                value = loss(labels, answer)
+            return sum(losses, start=value), (others, answer)
 
         def step(values: Any, others: Any, state: Any, images: Any, labels: Any) -> Any:
             differentiated = jax.value_and_grad(objective, has_aux=True)
-            (value, (others, answer)), gradients = differentiated(values, others, images, labels)
+            (value, (others, answer)), gradients = differentiated(
+                values, others, state, images, labels
+            )
             after = []
             if optimizer is not None:
                 values, state = optimizer.stateless_apply(state, gradients, values)
@@ -84,8 +89,7 @@ class Jax(Backend):
         compiled = jax.jit(step)
 
         def run(images: Any, labels: Any) -> Any:
-            state = _values(moved[len(trained) :])
-            after, found = compiled(_values(trained), _values(rest), state, images, labels)
+            after, found = compiled(_values(trained), _values(rest), _values(own), images, labels)
             for variable, value in zip((*rest, *moved), after, strict=True):
                 variable.assign(value)
             jax.block_until_ready((after, found))

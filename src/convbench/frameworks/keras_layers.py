@@ -150,7 +150,9 @@ class _Pad(layers.Layer):  # type: ignore[misc]
         top, bottom, left, right = self.cut
         if any(self.cut):
             x = x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
-        return ops.pad(x, self.paddings, constant_values=self.value)
+        # As a tensor: with a plain 0, TensorFlow pads by another kernel, which oneDNN joins with
+        # what follows, and which then ends the process where channels are padded.
+        return ops.pad(x, self.paddings, constant_values=ops.cast(self.value, x.dtype))
 
 
 class _AvgPoolOfImage(layers.Layer):  # type: ignore[misc]
