@@ -32,6 +32,7 @@ ALLOWED = {
         *("architectures", "errors", "fidelity", "frameworks", "graph", "ops", "tables"),
         *("trace", "units"),
     ),
+    "roofline": ("graph", "ops", "units"),
     "modes": ("graph", "ops"),
     "evidence": (),
     "own": ("errors",),
