@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from convbench.check import CheckReport, Finding
-from convbench.record import Environment, Measurement, Memory, Task, Unchecked
+from convbench.record import Attainable, Environment, Measurement, Memory, Task, Unchecked
 
 TASK = Task(
     architecture="vgg16",
@@ -79,8 +79,19 @@ REFUSAL = Measurement(task=TASK, outcome="refused", reason="a name that is no te
 
 UNCHECKED = Unchecked(architecture="vgg16", framework="keras", reason="was killed by SIGKILL")
 
+ATTAINABLE = Attainable(
+    framework="keras",
+    device="cpu",
+    threads=2,
+    dtype="float32",
+    matmul_flops=4.9e11,
+    conv_flops=5.25e11,
+    copy_bytes_s=1e11 / 3,
+)
+
 ENTRIES = (
     *(ENVIRONMENT, BARE_ENVIRONMENT, REPORT, UNCHECKED, MEASUREMENT, FAILURE, REFUSAL),
+    ATTAINABLE,
     CheckReport("lenet5", None, 60_000, 840, 325_680, 15, ()),
 )
 

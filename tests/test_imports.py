@@ -57,13 +57,14 @@ ALLOWED = {
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *("own", "worker_own"),
+        *("own", "worker_attain", "worker_own"),
     ),
+    "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "machine", "own", "units"),
     "launcher": ("messages", "errors", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
-        *("examination", "graph", "own", "parity", "timing"),
+        *("examination", "graph", "own", "parity", "processors", "timing"),
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
@@ -115,7 +116,7 @@ WITHIN = (
 PYTORCH = tuple(
     f"frameworks.pytorch{part}"
     for part in (
-        *("", "_examine", "_layers", "_modes", "_trace", "_trace_arithmetic"),
+        *("", "_examine", "_layers", "_modes", "_peaks", "_trace", "_trace_arithmetic"),
         *("_trace_calls", "_trace_effects", "_trace_layers", "_trace_recorder", "_trace_shapes"),
     )
 )
@@ -123,7 +124,7 @@ KERAS = tuple(
     f"frameworks.keras{part}"
     for part in (
         *("", "_backend", "_examine", "_jax", "_layers", "_losses", "_network", "_tensorflow"),
-        "_torch",
+        *("_peaks", "_torch"),
         *("_trace", "_trace_hooks", "_trace_layers", "_trace_parts"),
     )
 )
@@ -131,7 +132,7 @@ KERAS = tuple(
 ENTRANCES = {
     "torch": (*PYTORCH, "frameworks.keras_torch"),
     "keras": KERAS,
-    "tensorflow": ("frameworks.keras_tensorflow",),
+    "tensorflow": ("frameworks.keras_tensorflow", "frameworks.keras_peaks"),
     "jax": ("frameworks.keras_jax",),
     "matplotlib": ("plots",),
     "pynvml": ("machine",),

@@ -36,6 +36,7 @@ MESSAGES = [
     messages.PrepareOwn(TASK, OwnModel(make=Reference("models", "net"), input=(784,)), 0.0),
     messages.Rounds(100, 2),
     messages.Peak(),
+    messages.Attain("cuda", 2, "bfloat16"),
     messages.Examine(
         architecture="lenet5",
         mode="default",
@@ -57,6 +58,7 @@ MESSAGES = [
     messages.Timed(()),
     messages.Peaks(MEMORY),
     messages.Peaks(Memory()),
+    messages.Attained(matmul_flops=4.5e11, conv_flops=5e11, copy_bytes_s=1 / 3),
     messages.Refused("two\nlines and “quotes”"),
     messages.Refused("it differs", REPORT, "failed"),
     messages.Refused("it is a model of keras", framework="keras"),

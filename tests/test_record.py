@@ -17,6 +17,7 @@ from convbench.errors import BadRecord
 from convbench.record import Journal, Memory, Task
 from tests.builders import alike, graph, table
 from tests.entries import (
+    ATTAINABLE,
     ENTRIES,
     ENVIRONMENT,
     FAILURE,
@@ -94,7 +95,7 @@ def test_text_stays_readable():
         (b'{"schema": 1.0}', "schema 1 of this version", "schema 1.0"),
         (
             b'{"schema": 1}',
-            "one of the kinds environment, check, unchecked, parity, measurement",
+            "one of the kinds environment, check, unchecked, parity, attainable, measurement",
             "kind None",
         ),
         (b'{"schema": 1, "kind": "x"}', "one of the kinds", "kind 'x'"),
@@ -151,6 +152,10 @@ def test_an_entry_with_a_fault_is_refused_with_its_place(entry, changes, fault):
         (MEASUREMENT, {"rounds_s": [10**400]}, "too large"),
         (MEASUREMENT, {"rounds_s": []}, "found 0 of one that is measured"),
         (FAILURE, {"rounds_s": [0.1]}, "found 1 of one that is failed"),
+        (ATTAINABLE, {"conv_flops": 0.0}, "'conv_flops' must be > 0.0: 0.0 @ $"),
+        (ATTAINABLE, {"matmul_flops": float("inf")}, "'matmul_flops' must be <= 1e+24: inf @ $"),
+        (ATTAINABLE, {"copy_bytes_s": float("nan")}, "'copy_bytes_s' must be > 0.0: nan @ $"),
+        (ATTAINABLE, {"threads": 0}, "'threads' must be >= 1: 0 @ $"),
         (ENVIRONMENT, {"cores": 0}, "'cores' must be >= 1: 0 @ $"),
         (ENVIRONMENT, {"memory_bytes": 10**400}, "'memory_bytes' must be <= 9223372036854775807"),
     ],

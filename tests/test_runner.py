@@ -15,7 +15,15 @@ from convbench.check import CheckReport, Finding
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.own import OwnModel, Reference
 from convbench.processors import CpuUse
-from convbench.record import Environment, Journal, Measurement, Memory, Task, Unchecked
+from convbench.record import (
+    Attainable,
+    Environment,
+    Journal,
+    Measurement,
+    Memory,
+    Task,
+    Unchecked,
+)
 from convbench.runner import OtherFramework, Run
 from convbench.timing import MIN_ROUNDS, WARMUP, Budget
 
@@ -81,6 +89,8 @@ class FakeChild:
             case messages.PrepareOwn():
                 warmup_s = (step_s, step_s, step_s * 9)
                 return messages.Prepared(report=None, build_s=1.0, first_s=5.0, warmup_s=warmup_s)
+            case messages.Attain():
+                return messages.Refused("fakes has no peaks")
             case messages.Rounds(count=count):
                 first, self.rounds = self.rounds, self.rounds + count
                 return messages.Timed(tuple(self.launcher.round_s(first + i) for i in range(count)))
@@ -164,6 +174,60 @@ def test_a_measurement_has_everything_that_the_child_told(run):
     )
     assert len(kept.rounds_s) == MIN_ROUNDS
     assert kept.throughput(median(kept.rounds_s)) == pytest.approx(2 / (0.5 * 1.0015))
+
+
+ATTAINED = messages.Attained(matmul_flops=4e11, conv_flops=5e11, copy_bytes_s=4e10, cpu_s=3.0)
+
+
+def test_what_the_machine_attains_is_kept_before_the_first_task_that_wants_it(run):
+    launcher = FakeLauncher(script={messages.Attain: ATTAINED})
+    this = run(launcher)
+    for task in (TASK, evolve(TASK, pass_="backward"), evolve(TASK, dtype="bfloat16")):
+        this.time(task)
+    _, peak, report, *rest = on_disk(this)
+    assert report == REPORT
+    assert peak == Attainable(
+        framework="fakes",
+        device="cpu",
+        threads=1,
+        dtype="float32",
+        matmul_flops=4e11,
+        conv_flops=5e11,
+        copy_bytes_s=4e10,
+        others_cores=0.25,
+        stolen_cores=0.125,
+    )
+    assert [type(entry) for entry in rest] == [Measurement, Measurement, Attainable, Measurement]
+    assert rest[2] == evolve(peak, dtype="bfloat16")
+    assert all(child.closed for child in launcher.children)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        WorkerFailed("fakes peaks", "measuring what the machine attains", "was killed"),
+        messages.Refused("fakes has no peaks"),
+    ],
+    ids=["dies", "cannot"],
+)
+def test_a_peak_that_cannot_be_had_costs_no_task(run, failure):
+    this = run(FakeLauncher(script={messages.Attain: failure}))
+    this.time(TASK)
+    this.time(TASK)
+    kinds = [type(entry) for entry in on_disk(this)]
+    assert kinds == [Environment, CheckReport, Measurement, Measurement]
+    asked = [request for child in this.launch.children for request in child.asked]
+    assert asked.count(messages.Attain("cpu", 1, "float32")) == 1
+
+
+@pytest.mark.parametrize("why", ["nothing is kept", "no journal"])
+def test_no_peak_is_measured_for_nobody(run, why):
+    launcher = FakeLauncher(script={messages.Attain: AssertionError()})
+    this = run(launcher)
+    if why == "no journal":
+        this.journal = None
+    this.time(TASK, keep=why == "no journal")
+    assert len(launcher.children) == 1
 
 
 REFUSED = messages.Refused("does not fit: it is large")

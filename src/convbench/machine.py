@@ -66,6 +66,25 @@ def available_bytes() -> Byte:
     return psutil.virtual_memory().available
 
 
+CACHES = Path("/sys/devices/system/cpu")
+
+
+def last_level_cache_bytes() -> Byte | None:
+    """The last-level caches of all CPUs together; None where the system does not tell (Linux)."""
+    found: dict[tuple[int, str], Byte] = {}
+    try:
+        for cache in CACHES.glob("cpu[0-9]*/cache/index*"):
+            level, shared, text = (
+                (cache / name).read_text(encoding="ascii").strip()
+                for name in ("level", "shared_cpu_list", "size")
+            )
+            found[int(level), shared] = int(text.removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        return None
+    last = max((level for level, _ in found), default=0)
+    return sum(size for (level, _), size in found.items() if level == last) or None
+
+
 def resident_bytes() -> Byte:
     """Memory of this process that is in RAM now."""
     return psutil.Process().memory_info().rss

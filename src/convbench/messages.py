@@ -75,6 +75,15 @@ class Peak:
     """Tell the peaks of memory since the warm-up began."""
 
 
+@frozen
+class Attain:
+    """Measure what the machine attains with the framework's own operators."""
+
+    device: str
+    threads: int
+    dtype: str
+
+
 @frozen(kw_only=True)
 class Examine:
     """Train one network for some steps, and keep what it computes."""
@@ -154,6 +163,17 @@ class Peaks:
     memory: Memory
 
 
+@frozen(kw_only=True)
+class Attained:
+    """The best rates that were found."""
+
+    matmul_flops: float = field(validator=record.RATE)
+    conv_flops: float = field(validator=record.RATE)
+    copy_bytes_s: float = field(validator=record.RATE)
+    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    """CPU time of the child meanwhile, all its threads together."""
+
+
 @frozen
 class Examined:
     """What was asked for is in the file."""
@@ -179,18 +199,20 @@ class Exited:
     """Exit code; the negative number of the signal that killed it."""
 
 
-Request: TypeAlias = Start | Check | Prepare | PrepareOwn | Rounds | Peak | Examine | Stop
+Request: TypeAlias = Start | Check | Prepare | PrepareOwn | Rounds | Peak | Attain | Examine | Stop
 Reply: TypeAlias = (
-    Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Examined | Refused | Exited
+    (Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Attained | Examined)
+    | Refused
+    | Exited
 )
 Message: TypeAlias = Request | Reply
 
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
-        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Examine, Stop),
-        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Examined, Refused),
-        Exited,
+        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Attain, Examine, Stop),
+        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Attained, Examined),
+        *(Refused, Exited),
     )
 }
 

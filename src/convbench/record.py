@@ -4,8 +4,8 @@ The journal is appended and synced after every entry, so that a run that is kill
 the task in flight. Raw rounds are kept; every statistic is recomputed from them.
 
 Schema history
-  1  0.1.0: environment, check, unchecked, measurement; what came later (parity, a task's process,
-     a measurement's steady state and its machine's other work) may be absent
+  1  0.1.0: environment, check, unchecked, measurement; what came later (parity, attainable,
+     a task's process, a measurement's steady state and its machine's other work) may be absent
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ COUNT = [ge(1), le(2**63 - 1)]
 BYTES = [ge(-(2**63)), le(2**63 - 1)]
 SECONDS = [ge(0.0), le(1e9)]
 STEP = [ge(1e-18), le(1e9)]
+RATE = [gt(0.0), le(1e24)]
 LOAD = optional([ge(0.0), le(1e9)])
 
 
@@ -146,6 +147,26 @@ class Measurement:
 
 
 @frozen(kw_only=True)
+class Attainable:
+    """What a machine attains with a framework's own operators, at their best: its peak.
+
+    Rates are per second, a multiply-accumulate counted as two operations. A copied byte is
+    counted where it is read and where it is written.
+    """
+
+    framework: str
+    device: str
+    threads: int = field(validator=COUNT)
+    dtype: str
+    matmul_flops: float = field(validator=RATE)
+    conv_flops: float = field(validator=RATE)
+    copy_bytes_s: float = field(validator=RATE)
+    others_cores: float | None = field(default=None, validator=LOAD)
+    stolen_cores: float | None = field(default=None, validator=LOAD)
+    """As a measurement has them: what ran beside makes a peak too low."""
+
+
+@frozen(kw_only=True)
 class Unchecked:
     """A model that could not be compared with its paper or with another one, and why."""
 
@@ -160,13 +181,14 @@ class Unchecked:
         return f"{self.architecture} {self.framework} {self.what}"
 
 
-Entry: TypeAlias = Environment | CheckReport | Unchecked | Parity | Measurement
+Entry: TypeAlias = Environment | CheckReport | Unchecked | Parity | Attainable | Measurement
 
 _KINDS: dict[str, type[Entry]] = {
     "environment": Environment,
     "check": CheckReport,
     "unchecked": Unchecked,
     "parity": Parity,
+    "attainable": Attainable,
     "measurement": Measurement,
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import attrs
 from attrs import define, evolve, field, frozen
 
 from convbench import machine, messages
@@ -21,7 +22,8 @@ from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
 from convbench.own import OwnModel
 from convbench.parity import Parity
-from convbench.record import Entry, Journal, Measurement, Task, Unchecked, condensed
+from convbench.processors import CpuUse
+from convbench.record import Attainable, Entry, Journal, Measurement, Task, Unchecked, condensed
 from convbench.timing import Budget, Rounds, usual
 from convbench.units import Second
 
@@ -48,6 +50,7 @@ class Run:
     """Why entries are not on disk, once the journal could not be written."""
     _launchers: dict[str, Launcher] = field(factory=dict)
     _unusable: dict[str, FrameworkMissing] = field(factory=dict)
+    _attained: set[tuple[str, messages.Attain]] = field(factory=set)
 
     def close(self) -> None:
         """Ends every process of this run."""
@@ -105,6 +108,8 @@ class Run:
         measurement = _begun(task, budget)
         request = messages.Prepare(task, str(self.tables), budget.warmup_s)
         try:
+            if keep and self.journal is not None:
+                self._attain(task)
             with self._open(task.framework, task.label) as child:
                 reply = child.ask(request, messages.Prepared, VERIFYING)
                 if reply.report is not None and keep:
@@ -121,6 +126,32 @@ class Run:
         if keep:
             self.keep(measurement)
         return measurement
+
+    def _attain(self, task: Task) -> None:
+        """Keeps what the machine attains with a task's framework and precision, measured once.
+
+        A framework that cannot tell, or a worker that fails at it, leaves the tasks unharmed.
+        """
+        request = messages.Attain(task.device, task.threads, task.dtype)
+        if (task.framework, request) in self._attained:
+            return
+        self._attained.add((task.framework, request))
+        cpu, label = CpuUse(), f"{task.framework} peaks"
+        with contextlib.suppress(WorkerFailed), self._open(task.framework, label) as child:
+            with cpu.watched() as used:
+                stage = "measuring what the machine attains"
+                reply = child.ask(request, messages.Attained, stage)
+                if isinstance(reply, messages.Refused):
+                    return
+                used(reply.cpu_s)
+            peak = Attainable(
+                framework=task.framework,
+                **attrs.asdict(request),
+                **attrs.asdict(reply, filter=attrs.filters.exclude("cpu_s")),
+                others_cores=cpu.others_cores,
+                stolen_cores=cpu.stolen_cores,
+            )
+            self.keep(peak)
 
     def time_own(self, task: Task, own: OwnModel, seconds: Second | None = None) -> Measurement:
         """What came of one pass of a model of one's own; none of it is kept.

@@ -23,7 +23,7 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import canon, evidence, machine, messages, worker_own
+from convbench import canon, evidence, machine, messages, worker_attain, worker_own
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
 from convbench.errors import (
@@ -174,6 +174,9 @@ class Child:
                     return messages.Timed(rounds_s, process_time() - began)
                 case messages.Examine():
                     return self._examine(request)
+                case messages.Attain():
+                    _refuse_precision(request)
+                    return worker_attain.attain(self.framework, request)
                 case messages.Peak():
                     return messages.Peaks(self._memory())
                 case _:
@@ -345,7 +348,7 @@ def _refuse_beyond_memory(needed: Byte) -> None:
         raise DoesNotFit(needed, available)
 
 
-def _refuse_precision(task: Task) -> None:
+def _refuse_precision(task: Task | messages.Attain) -> None:
     if task.device == "cpu" and task.dtype == "float16":
         remedy = "choose bfloat16, or a GPU"
         raise Unsupported("float16 on a CPU", "frameworks do not train in it there", remedy)

@@ -145,6 +145,30 @@ class OwnModels(Protocol):
         """One pass as `step` has it; a loss is called as the framework's own are."""
 
 
+class Peaks(Protocol):
+    """A framework's own operators, as steps that return when the device has finished.
+
+    They are made once and called often; what they compute nobody looks at.
+    """
+
+    def product(self, size: int) -> Callable[[], None]:
+        """The product of two square matrices."""
+
+    def convolution(self, channels: int, size: int, batch: int) -> Callable[[], None]:
+        """Kernels of 3x3 over square images, which keep their size and number of channels."""
+
+    def copy(self, values: int) -> Callable[[], None]:
+        """Reads and writes an array of so many values."""
+
+
+@runtime_checkable
+class HasPeaks(Protocol):
+    """What a framework has besides, if it can tell what the machine attains with it."""
+
+    def peaks(self, dtype: str) -> Peaks:
+        """Operators on the device that was prepared."""
+
+
 PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))
 """What a framework must have."""
 

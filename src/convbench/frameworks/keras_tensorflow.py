@@ -14,6 +14,7 @@ from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
 from convbench.modes import parts
+from convbench.frameworks.keras_peaks import TensorFlowPeaks
 
 
 class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
@@ -71,7 +72,7 @@ class TensorFlow(Backend):
         return Kinds(lrn=_KernelLrn, grouped=NativeGroupsConv2D if native else keras.layers.Conv2D)
 
     def inference(self, model: keras.Model, mode: str) -> Callable[[Any], Any]:
-        return self._finished(_runnable(lambda images: model(images, training=False), mode))
+        return self.finished(_runnable(lambda images: model(images, training=False), mode))
 
     def training(
         self,
@@ -93,7 +94,7 @@ class TensorFlow(Backend):
             # What is not returned an optimizer of graphs may leave out.
             return wanted(value, gradients, answer)
 
-        return self._finished(_runnable(step, mode))
+        return self.finished(_runnable(step, mode))
 
     def device_memory(self) -> DeviceMemory | None:
         if self._device != "cuda":
@@ -101,7 +102,7 @@ class TensorFlow(Backend):
         # TensorFlow counts what it hands out; what it has reserved it does not tell.
         return DeviceMemory(tf.config.experimental.get_memory_info("GPU:0")["peak"], None)
 
-    def _finished(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def finished(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """`call`, and then whatever the device still has to do."""
 
         def finished(*tensors: Any) -> Any:
@@ -113,9 +114,20 @@ class TensorFlow(Backend):
         return finished
 
 
+class KerasOnTensorFlow(Keras):
+    """What this backend can tell besides."""
+
+    def __init__(self) -> None:
+        self._tensorflow = TensorFlow()
+        super().__init__(self._tensorflow)
+
+    def peaks(self, dtype: str) -> TensorFlowPeaks:
+        return TensorFlowPeaks(dtype, self._tensorflow.finished)
+
+
 def framework() -> Keras:
     """Keras on TensorFlow in this process."""
-    return Keras(TensorFlow())
+    return KerasOnTensorFlow()
 
 
 def _runnable(step: Callable[..., Any], mode: str) -> Callable[..., Any]:

@@ -30,6 +30,7 @@ from convbench.frameworks.pytorch_modes import (
     require_compiler,
     runnable,
 )
+from convbench.frameworks.pytorch_peaks import PyTorchPeaks
 from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT, SINGLE, parts
 from convbench.observation import Observation, ObservedNode, ObservedTensor
@@ -285,6 +286,9 @@ class PyTorch:
         network, loss = runnable(trained, mode), _criterion(model)
         x, y = _placed(model, batch[0]), torch.from_numpy(batch[1]).to(self._device)
         examine(trained, lambda: network(x), lambda answer: loss(answer, y), steps, keep)
+
+    def peaks(self, dtype: str) -> PyTorchPeaks:
+        return PyTorchPeaks(self._device, getattr(torch, dtype), self._finish)
 
     def device_memory(self) -> DeviceMemory | None:
         if self._device.type != "cuda":
