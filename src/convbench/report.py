@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from convbench import plots, report_modes, report_parity
+from convbench import plots, report_modes, report_parity, report_physics
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
@@ -63,6 +63,7 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         else "",
         throughput(entries),
         report_modes.section(estimates(measurements), proven(entries)),
+        report_physics.section(entries),
         _memory(estimates(measurements)),
         _unfinished(entries),
         _how(measurements, _first_environment(entries).order_seed, tables[1:]),

@@ -8,15 +8,14 @@ from typing import TypeAlias
 
 from convbench.estimates import Estimate, estimates, times_as_fast
 from convbench.parity import SAME, Parity
-from convbench.record import Entry, Measurement
+from convbench.plausibility import BESIDE, beside, doubts
+from convbench.record import Entry, Measurement, Task
 from convbench.stats import Interval
 from convbench.tables import ABSENT, table
 from convbench.units import rate, seconds, significant
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""
-BESIDE = 0.2
-"""Cores that others may use while a task is timed before the reader is warned."""
 UNSTABLE = 0.1
 """Half an interval, as a share of its figure, above which that is called unstable."""
 
@@ -59,24 +58,19 @@ def loads_of(measurements: Iterable[Measurement]) -> list[float]:
 def busy(cores: int, measurements: Iterable[Measurement]) -> str | None:
     """A warning if other work ran beside; None if none is needed."""
     measurements = list(measurements)
-    worst = max(measurements, key=_beside, default=None)
-    if worst is None or _beside(worst) <= BESIDE:
+    worst = max(measurements, key=beside, default=None)
+    if worst is None or beside(worst) <= BESIDE:
         return _loaded(cores, measurements)
     stolen = worst.stolen_cores or 0.0
     whose = "the host of this virtual machine took" if stolen > BESIDE else "other processes used"
     remedy = "ask for a machine of your own" if stolen > BESIDE else "stop them"
-    disturbed = sum(_beside(m) > BESIDE for m in measurements)
+    disturbed = sum(beside(m) > BESIDE for m in measurements)
     return (
         f"**The machine was busy**: while {worst.task.label} was timed, {whose} "
-        f"{_beside(worst):.2f} of its {cores} cores; in {disturbed} of {len(measurements)} tasks "
+        f"{beside(worst):.2f} of its {cores} cores; in {disturbed} of {len(measurements)} tasks "
         f"it was more than {BESIDE:g}. What runs beside makes figures too low, and not for all "
         f"rows alike: {remedy}, and measure again."
     )
-
-
-def _beside(measurement: Measurement) -> float:
-    """Cores that the machine gave to others during the rounds, or lost; 0 if nobody counted."""
-    return (measurement.others_cores or 0.0) + (measurement.stolen_cores or 0.0)
 
 
 def _loaded(cores: int, measurements: Sequence[Measurement]) -> str | None:
@@ -96,6 +90,7 @@ def throughput(entries: Sequence[Entry]) -> str:
     """Throughput tables, one per pass, frameworks side by side with their ratio."""
     found = estimates(measurements_of(entries))
     same, parts = proven(entries), []
+    marks = {task: [doubt.mark for doubt in why] for task, why in doubts(entries).items()}
     for pass_ in dict.fromkeys(e.task.pass_ for e in found):
         own = [e for e in found if e.task.pass_ == pass_]
         parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
@@ -104,7 +99,7 @@ def throughput(entries: Sequence[Entry]) -> str:
             "unstable. First result: building the model, tracing, compiling and the first step."
             + (PARITY_NOTE if len({e.task.variant for e in own}) > 1 else "")
         )
-        parts.append(table(_throughput_rows(own, same)))
+        parts.append(table(_throughput_rows(own, same, marks)))
         parts += _few_rounds(own)
     return "\n\n".join(parts)
 
@@ -125,7 +120,9 @@ def _what(own: Sequence[Estimate]) -> str:
     )
 
 
-def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, str]]:
+def _throughput_rows(
+    own: Sequence[Estimate], same: Proven, marks: Mapping[Task, Sequence[str]]
+) -> list[dict[str, str]]:
     modes = dict.fromkeys((e.task.variant, (e.task.mode, e.task.dtype)) for e in own)
     pairs = [
         (first, second)
@@ -140,7 +137,8 @@ def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, st
         }
         row = {"architecture": name} | ({"batch": str(batch)} if several else {})
         for variant, _ in modes:
-            row[variant] = figure(its[variant]) if variant in its else ABSENT
+            e = its.get(variant)
+            row[variant] = figure(e, marks.get(e.task, ())) if e else ABSENT
         for first, second in pairs:
             row[f"{first} / {second}"] = _ratio(its, first, second, same)
             sides = (its[side].task.side for side in (first, second) if side in its)
@@ -154,12 +152,16 @@ def _throughput_rows(own: Sequence[Estimate], same: Proven) -> list[dict[str, st
     return rows
 
 
-def figure(estimate: Estimate) -> str:
-    """Images per second with their interval, and with marks where they are doubtful."""
+def figure(estimate: Estimate, doubted: Sequence[str] = ()) -> str:
+    """Images per second with their interval, and with marks where they are doubtful.
+
+    What is `doubted` besides stands behind them.
+    """
     rates = estimate.images_per_s
     marks = [f"{estimate.rounds} rounds"] if not rates.known else []
     marks += ["unstable"] if round(estimate.step_s.relative, 3) > UNSTABLE else []
     marks += [] if estimate.steady else ["no steady state"]
+    marks += dict.fromkeys(doubted)
     marked = f" ({', '.join(marks)})" if marks else ""
     return f"{rate(rates.median)} ± {estimate.step_s.relative:.1%}{marked}"
 

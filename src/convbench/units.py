@@ -14,6 +14,7 @@ Byte = int
 ImagesPerSecond = float
 
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -61,6 +62,18 @@ def size(value: Byte) -> str:
         if abs(value) >= unit:
             return f"{significant(value / unit)} {name}"
     return f"{value} B"
+
+
+def per_second(value: float, what: str) -> str:
+    """A rate with a decimal prefix, as rates of arithmetic and of memory are given.
+
+    >>> per_second(4.76e11, "FLOP"), per_second(4.55e10, "B"), per_second(12.0, "FLOP")
+    ('476 GFLOP/s', '45.5 GB/s', '12.0 FLOP/s')
+    """
+    for size, prefix in _PREFIXES:
+        if value >= size:
+            return f"{significant(value / size)} {prefix}{what}/s"
+    return f"{significant(value)} {what}/s"
 
 
 def count(value: int) -> str:
