@@ -58,7 +58,12 @@ ALLOWED = {
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *("own", "worker_attain", "worker_own"),
+        *("own", "worker_attain", "worker_own", "worker_profile"),
+    ),
+    "worker_profile": ("messages", "errors", "frameworks", "units"),
+    "profiling": (
+        *("errors", "graph", "kinds", "launcher", "messages", "modes", "record", "roofline"),
+        *("stats", "units"),
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "machine", "own", "units"),
@@ -125,7 +130,8 @@ WITHIN = (
 PYTORCH = tuple(
     f"frameworks.pytorch{part}"
     for part in (
-        *("", "_examine", "_layers", "_modes", "_peaks", "_trace", "_trace_arithmetic"),
+        *("", "_examine", "_layers", "_modes", "_peaks", "_profile", "_trace"),
+        "_trace_arithmetic",
         *("_trace_calls", "_trace_effects", "_trace_layers", "_trace_recorder", "_trace_shapes"),
     )
 )
@@ -133,7 +139,7 @@ KERAS = tuple(
     f"frameworks.keras{part}"
     for part in (
         *("", "_backend", "_examine", "_jax", "_layers", "_losses", "_network", "_tensorflow"),
-        *("_peaks", "_torch"),
+        *("_peaks", "_profile", "_torch"),
         *("_trace", "_trace_hooks", "_trace_layers", "_trace_parts"),
     )
 )
@@ -141,7 +147,11 @@ KERAS = tuple(
 ENTRANCES = {
     "torch": (*PYTORCH, "frameworks.keras_torch"),
     "keras": KERAS,
-    "tensorflow": ("frameworks.keras_tensorflow", "frameworks.keras_peaks"),
+    "tensorflow": (
+        "frameworks.keras_tensorflow",
+        "frameworks.keras_peaks",
+        "frameworks.keras_profile",
+    ),
     "jax": ("frameworks.keras_jax",),
     "matplotlib": ("plots",),
     "pynvml": ("machine",),

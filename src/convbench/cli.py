@@ -30,6 +30,7 @@ from convbench.commands import (
     named,
     parity,
     print_json,
+    profile,
 )
 from convbench.commands.words import print_words, printed, total, verdict, wrapped
 from convbench.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
@@ -112,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     same = "whether frameworks, modes or precisions compute the same"
     alike = formatted("parity", same, parity.run)
     parity.add_arguments(alike)
+    profiled = formatted("profile", "where a network's time goes, node by node", profile.run)
+    profile.add_arguments(profiled)
     explained = formatted("explain", "whether a model is the paper's, and where not", explain.run)
     explain.add_arguments(explained)
     errata = formatted("errata", "where the sources are wrong, and why", errata_)
@@ -124,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
-    for takes_own in (listed, shown, checked, alike, explained, errata, reported):
+    for takes_own in (listed, shown, checked, alike, profiled, explained, errata, reported):
         takes_own.add_argument("--tables", metavar="DIR", type=Path, help="of your own networks")
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
     return parser

@@ -84,6 +84,11 @@ class Attain:
     dtype: str
 
 
+@frozen
+class Profile:
+    """Time the nodes of a task that has been prepared, one by one; the whole has its Rounds."""
+
+
 @frozen(kw_only=True)
 class Examine:
     """Train one network for some steps, and keep what it computes."""
@@ -175,6 +180,21 @@ class Attained:
 
 
 @frozen
+class NodeTime:
+    """Seconds of one node alone in each round."""
+
+    address: str
+    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
+
+
+@frozen
+class Profiled:
+    """Every node that the pass computes, in order."""
+
+    nodes: tuple[NodeTime, ...]
+
+
+@frozen
 class Examined:
     """What was asked for is in the file."""
 
@@ -199,9 +219,12 @@ class Exited:
     """Exit code; the negative number of the signal that killed it."""
 
 
-Request: TypeAlias = Start | Check | Prepare | PrepareOwn | Rounds | Peak | Attain | Examine | Stop
+Request: TypeAlias = (
+    Start | Check | Prepare | PrepareOwn | Rounds | Peak | Attain | Profile | Examine | Stop
+)
 Reply: TypeAlias = (
-    (Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Attained | Examined)
+    (Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Attained | Profiled)
+    | Examined
     | Refused
     | Exited
 )
@@ -210,9 +233,9 @@ Message: TypeAlias = Request | Reply
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
-        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Attain, Examine, Stop),
-        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Attained, Examined),
-        *(Refused, Exited),
+        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Attain, Profile, Examine, Stop),
+        *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Attained, Profiled),
+        *(Examined, Refused, Exited),
     )
 }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import matplotlib as mpl
 from attrs import frozen
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convbench.stats import Interval
-from convbench.units import rate
+from convbench.units import Second, rate, seconds
 
 COLOURS = {
     "pytorch": "#d1495b",
@@ -23,6 +23,25 @@ COLOURS = {
     "keras-torch": "#8d5a97",
 }
 OTHER_COLOUR = "#66717e"
+BOUND_COLOUR = "#222222"
+
+KINDS = {
+    "convolution": "#30638e",
+    "1x1 convolution": "#6ea4cc",
+    "depthwise convolution": "#00798c",
+    "grouped convolution": "#8fc9c9",
+    "dense": "#d1495b",
+    "batch normalization": "#edae49",
+    "activation": "#8a9a5b",
+    "pooling": "#7b4b94",
+    "local response normalization": "#c58b4e",
+    "joining": "#b39ddb",
+    "other": "#b8bfc6",
+}
+"""Colours of kinds of layers."""
+
+Bar: TypeAlias = Sequence[tuple[str, str, Second]]
+"""Nodes in the network's order: kind, address and seconds of each."""
 
 
 @frozen
@@ -105,3 +124,77 @@ def _number(axis: Axes, point: Point, row: int, where: Literal["before", "above"
         fontsize=7.5,
         color=COLOURS.get(point.framework, OTHER_COLOUR),
     )
+
+
+def profile(
+    title: str,
+    bars: Mapping[str, Bar],
+    whole_s: Mapping[str, Second],
+    slowest: Sequence[str],
+    file: Path,
+) -> None:
+    """Above, all nodes of each side one after the other; below, the slowest side by side.
+
+    A mark on a bar is what the whole network takes; `roofline`, if it is there, is no side but the
+    bound, which marks each of the slowest nodes.
+    """
+    sides = [name for name in bars if name in whole_s]
+    with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
+        heights = (0.9 + 0.45 * len(bars), 0.8 + 0.16 * len(slowest) * (len(sides) + 0.6))
+        figure = Figure(figsize=(9.6, sum(heights) + 0.4), layout="constrained")
+        above, below = figure.subplots(2, 1, height_ratios=heights)
+        _stack(above, bars, whole_s)
+        above.set_title(title, loc="left", fontsize=10, parse_math=False)
+        _slowest(below, bars, sides, slowest)
+        figure.savefig(file, dpi=130, metadata={"Software": None} if file.suffix == ".png" else {})
+
+
+def _stack(axis: Axes, bars: Mapping[str, Bar], whole_s: Mapping[str, Second]) -> None:
+    total = max(sum(taken for _, _, taken in bar) for bar in bars.values())
+    for row, bar in enumerate(bars.values()):
+        left = 0.0
+        for kind, address, taken in bar:
+            colour = KINDS.get(kind, OTHER_COLOUR)
+            axis.barh(row, taken, left=left, color=colour, edgecolor="white", linewidth=0.3)
+            if taken > 0.01 * len(address) * total:
+                x = left + taken / 2
+                axis.text(x, row, address, ha="center", va="center", fontsize=6.5, color="white")
+            left += taken
+    for row, name in enumerate(bars):
+        if name in whole_s:
+            axis.plot([whole_s[name]] * 2, [row - 0.45, row + 0.45], color=BOUND_COLOUR)
+    axis.plot([], [], color=BOUND_COLOUR, label="whole network")
+    kinds = dict.fromkeys(kind for bar in bars.values() for kind, _, _ in bar)
+    for kind in (kind for kind in KINDS if kind in kinds):
+        axis.barh(0, 0, color=KINDS[kind], label=kind)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=5, frameon=False)
+    _dress(axis, list(bars))
+
+
+def _slowest(
+    axis: Axes, bars: Mapping[str, Bar], sides: Sequence[str], slowest: Sequence[str]
+) -> None:
+    height = 0.8 / len(sides)
+    for number, name in enumerate(sides):
+        taken = {address: seconds_ for _, address, seconds_ in bars[name]}
+        rows = [row + (number - (len(sides) - 1) / 2) * height for row in range(len(slowest))]
+        values = [taken[address] for address in slowest]
+        axis.barh(rows, values, height, color=COLOURS.get(name, OTHER_COLOUR), label=name)
+    if "roofline" in bars:
+        bound = {address: seconds_ for _, address, seconds_ in bars["roofline"]}
+        for row, address in enumerate(slowest):
+            label = "roofline" if row == 0 else None
+            x = [bound[address]] * 2
+            axis.plot(x, [row - 0.42, row + 0.42], color=BOUND_COLOUR, label=label)
+    axis.legend(loc="lower right", frameon=False)
+    axis.set_title(f"The {len(slowest)} slowest nodes", loc="left", fontsize=10)
+    _dress(axis, slowest)
+
+
+def _dress(axis: Axes, names: Sequence[str]) -> None:
+    axis.set_yticks(range(len(names)), names, parse_math=False)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.xaxis.set_major_formatter(lambda value, _: seconds(value) if value else "0")
+    axis.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)

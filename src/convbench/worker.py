@@ -23,7 +23,7 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import canon, evidence, machine, messages, worker_attain, worker_own
+from convbench import canon, evidence, machine, messages, worker_attain, worker_own, worker_profile
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
 from convbench.errors import (
@@ -147,6 +147,7 @@ class Child:
     own: messages.Own | None = None
     _baseline_bytes: Byte = 0
     _step: Callable[[], None] | None = None
+    _prepared: worker_profile.Prepared | None = None
 
     def serve(self) -> None:
         """Answers requests until told to stop."""
@@ -177,6 +178,9 @@ class Child:
                 case messages.Attain():
                     _refuse_precision(request)
                     return worker_attain.attain(self.framework, request)
+                case messages.Profile():
+                    assert self._prepared is not None, "a profile before Prepare"
+                    return self._prepared.profile()
                 case messages.Peak():
                     return messages.Peaks(self._memory())
                 case _:
@@ -233,6 +237,7 @@ class Child:
         framework.load(model, weights.filler(graph, task.seed))
         images, labels = weights.batch(graph, task.batch, task.seed)
         self._step = framework.step(model, pass_, images, labels)
+        self._prepared = worker_profile.Prepared(framework, model, pass_, images)
         machine.reset_peak_resident()
         first_s, *warmup = self._warm_up(warmup_s)
         return messages.Prepared(

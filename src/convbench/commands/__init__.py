@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from convbench import frameworks
@@ -9,6 +10,8 @@ from convbench.errors import UnknownName
 
 OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
 FORMATS = ("table", "json", "markdown")
+MOST = 10**6
+"""More than anybody means by a number of things."""
 
 
 def print_json(content: object) -> None:
@@ -35,3 +38,10 @@ def usable(name: str) -> str:
     if absent is not None:
         raise absent
     return name
+
+
+def positive(text: str) -> int:
+    """The whole number that an argument gives; argparse tells of any other text."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST - 1:,}")
+    return int(text)

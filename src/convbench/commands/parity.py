@@ -8,7 +8,7 @@ from typing import Any
 
 from convbench import architectures, machine
 from convbench.cases import Case, cases
-from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json, rounding
+from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
 from convbench.commands.children import cleaning_up, workers
 from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Settings, Side, parity
@@ -17,8 +17,6 @@ from convbench.parity import SAME, Parity
 from convbench.record import as_json
 from convbench.rounding import UNIT
 from convbench.tables import table
-
-MOST = 10**6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help=f"compare a framework in {' or '.join(UNIT)} with itself in float64",
     )
-    parser.add_argument("--batch", metavar="N", type=_positive, default=2, help="images; default 2")
+    parser.add_argument("--batch", metavar="N", type=positive, default=2, help="images; default 2")
     parser.add_argument(
-        "--steps", metavar="N", type=_positive, default=1, help="SGD steps; default 1"
+        "--steps", metavar="N", type=positive, default=1, help="SGD steps; default 1"
     )
 
 
@@ -120,9 +118,3 @@ def _row(result: Parity) -> dict[str, str]:
         "seconds": f"{result.seconds:.1f}",
         "verdict": "same" if result.same else "DIFFERENT",
     }
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST - 1:,}")
-    return int(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -39,6 +39,9 @@ Weights: TypeAlias = Mapping[str, Array]
 
 Values: TypeAlias = Callable[[str, tuple[int, ...]], Array]
 """Gives the values of an array by `address/parameter` and shape."""
+
+NodeStep: TypeAlias = tuple[str, Callable[[], None]]
+"""A node's address, and a call of it alone that returns when the device has finished."""
 
 Model: TypeAlias = Any
 """A framework's own model; nobody but that framework's file looks inside."""
@@ -167,6 +170,19 @@ class HasPeaks(Protocol):
 
     def peaks(self, dtype: str) -> Peaks:
         """Operators on the device that was prepared."""
+
+
+@runtime_checkable
+class HasNodeSteps(Protocol):
+    """What a framework has besides, if it can run the nodes of a network one by one."""
+
+    def node_steps(self, model: Model, pass_: Pass, images: Array) -> Iterator[NodeStep]:
+        """The nodes of a pass in order, each alone on its real input, as the mode runs it.
+
+        forward: the node in inference. backward: the node in training, and its gradients (the
+        vector-Jacobian product) with respect to trained arrays and to inputs that want one. The
+        input's own step does nothing, and so tells what a call costs.
+        """
 
 
 PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))

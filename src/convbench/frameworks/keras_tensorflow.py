@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from convbench.errors import Unsupported
-from convbench.frameworks import DeviceMemory
+from convbench.frameworks import Array, DeviceMemory, NodeStep, Pass
+from convbench.frameworks.channels_last import images_last
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
 from convbench.modes import parts
+from convbench.frameworks.keras_network import Network
 from convbench.frameworks.keras_peaks import TensorFlowPeaks
+from convbench.frameworks.keras_profile import node_steps
 
 
 class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
@@ -120,6 +123,13 @@ class KerasOnTensorFlow(Keras):
     def __init__(self) -> None:
         self._tensorflow = TensorFlow()
         super().__init__(self._tensorflow)
+
+    def node_steps(self, model: Network, pass_: Pass, images: Array) -> Iterator[NodeStep]:
+        def runnable(step: Callable[..., Any]) -> Callable[..., Any]:
+            return self._tensorflow.finished(_runnable(step, model.mode))
+
+        x, training = tf.constant(images_last(images)), pass_ != "forward"
+        return node_steps(model, x, runnable, training=training)
 
     def peaks(self, dtype: str) -> TensorFlowPeaks:
         return TensorFlowPeaks(dtype, self._tensorflow.finished)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import torch
@@ -17,6 +17,7 @@ from convbench.frameworks import (
     MOMENTUM,
     Array,
     DeviceMemory,
+    NodeStep,
     Pass,
     Values,
     require_mode,
@@ -31,6 +32,7 @@ from convbench.frameworks.pytorch_modes import (
     runnable,
 )
 from convbench.frameworks.pytorch_peaks import PyTorchPeaks
+from convbench.frameworks.pytorch_profile import node_steps
 from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT, SINGLE, parts
 from convbench.observation import Observation, ObservedNode, ObservedTensor
@@ -286,6 +288,14 @@ class PyTorch:
         network, loss = runnable(trained, mode), _criterion(model)
         x, y = _placed(model, batch[0]), torch.from_numpy(batch[1]).to(self._device)
         examine(trained, lambda: network(x), lambda answer: loss(answer, y), steps, keep)
+
+    def node_steps(self, model: Network, pass_: Pass, images: Array) -> Iterator[NodeStep]:
+        if "compiled" in parts(model.mode):
+            why = "what torch.compile makes of a network has no nodes"
+            raise Unsupported("a profile of mode compiled", why, "choose another mode")
+        training = pass_ != "forward"
+        network = _training(model) if training else _inference(model.eval())
+        return node_steps(network, _placed(model, images), self._finish, training=training)
 
     def peaks(self, dtype: str) -> PyTorchPeaks:
         return PyTorchPeaks(self._device, getattr(torch, dtype), self._finish)
