@@ -62,8 +62,8 @@ ALLOWED = {
     ),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (
-        *("errors", "graph", "kinds", "launcher", "messages", "modes", "record", "roofline"),
-        *("stats", "units"),
+        *("errors", "graph", "kinds", "launcher", "messages", "modes", "processors", "record"),
+        *("roofline", "stats", "units"),
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "machine", "own", "units"),

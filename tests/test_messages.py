@@ -37,6 +37,7 @@ MESSAGES = [
     messages.Rounds(100, 2),
     messages.Peak(),
     messages.Attain("cuda", 2, "bfloat16"),
+    messages.Profile(),
     messages.Examine(
         architecture="lenet5",
         mode="default",
@@ -59,6 +60,7 @@ MESSAGES = [
     messages.Peaks(MEMORY),
     messages.Peaks(Memory()),
     messages.Attained(matmul_flops=4.5e11, conv_flops=5e11, copy_bytes_s=1 / 3),
+    messages.Profiled((messages.NodeTime("conv1", (0.1, 1e-7)), messages.NodeTime("a.b", ()))),
     messages.Refused("two\nlines and “quotes”"),
     messages.Refused("it differs", REPORT, "failed"),
     messages.Refused("it is a model of keras", framework="keras"),

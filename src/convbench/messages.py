@@ -189,9 +189,11 @@ class NodeTime:
 
 @frozen
 class Profiled:
-    """Every node that the pass computes, in order."""
+    """Every node that the pass computes, in order, the input first."""
 
     nodes: tuple[NodeTime, ...]
+    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    """CPU time of the child meanwhile, all its threads together."""
 
 
 @frozen

@@ -16,6 +16,7 @@ from convbench.graph import Graph
 from convbench.kinds import kind
 from convbench.launcher import Child
 from convbench.modes import variant
+from convbench.processors import CpuUse
 from convbench.record import Task
 from convbench.roofline import VALUE_BYTES, Machine, Pass, work
 from convbench.stats import Interval, median_of
@@ -40,6 +41,8 @@ class Side:
     whole: Interval
     call_s: Second
     """The input's node, which does nothing: what a call costs."""
+    beside: float
+    """Cores that the machine gave to others meanwhile, or lost."""
 
     @property
     def sum_s(self) -> Second:
@@ -123,19 +126,25 @@ def profile(graph: Graph, tasks: Iterable[Task], tables: Path, open_: Open) -> P
 
 
 def _side(task: Task, tables: Path, open_: Open) -> Side:
-    label = f"{task.label} profile"
-    with open_(task.framework, label) as child:
+    cpu = CpuUse()
+    with open_(task.framework, f"{task.label} profile") as child:
         request = messages.Prepare(task, str(tables), WARMUP)
         prepared = _ask(child, request, messages.Prepared, "building, verifying and warming up")
         count = round(WHOLE / median(prepared.warmup_s))
         rounds = messages.Rounds(min(MOST, max(LEAST, count)), 1)
-        timed = _ask(child, rounds, messages.Timed, "timing the whole network")
-        profiled = _ask(child, messages.Profile(), messages.Profiled, "timing its nodes")
-    nodes_s = {node.address: median(node.rounds_s) for node in profiled.nodes}
-    call_s = nodes_s.pop(profiled.nodes[0].address)
-    named = variant(task.framework, task.mode)
-    version = child.launcher.version or ""
-    return Side(named, version, nodes_s, median_of(timed.rounds_s), call_s)
+        with cpu.watched() as used:
+            timed = _ask(child, rounds, messages.Timed, "timing the whole network")
+            profiled = _ask(child, messages.Profile(), messages.Profiled, "timing its nodes")
+            used(timed.cpu_s + profiled.cpu_s)
+    call, *nodes = profiled.nodes
+    return Side(
+        variant=variant(task.framework, task.mode),
+        version=child.launcher.version or "",
+        nodes_s={node.address: median(node.rounds_s) for node in nodes},
+        whole=median_of(timed.rounds_s),
+        call_s=median(call.rounds_s),
+        beside=(cpu.others_cores or 0.0) + (cpu.stolen_cores or 0.0),
+    )
 
 
 def _machine(tasks: Iterable[Task], open_: Open) -> Machine | None:

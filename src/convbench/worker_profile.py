@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from math import ceil
-from time import get_clock_info, perf_counter
+from time import get_clock_info, perf_counter, process_time
 
 from attrs import frozen
 
@@ -39,8 +39,10 @@ class Prepared:
         if not isinstance(framework, HasNodeSteps):
             why = f"{framework.name} has no node_steps"
             raise Unsupported("a profile", why, "frameworks/__init__.py says what they are")
+        began = process_time()
         steps = framework.node_steps(self.model, self.pass_, self.images)
-        return Profiled(tuple(NodeTime(address, rounds(step)) for address, step in steps))
+        nodes = tuple(NodeTime(address, rounds(step)) for address, step in steps)
+        return Profiled(nodes, process_time() - began)
 
 
 def rounds(step: Callable[[], None]) -> tuple[Second, ...]:

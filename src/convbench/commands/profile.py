@@ -14,6 +14,7 @@ from convbench.commands.children import cleaning_up, workers
 from convbench.errors import BadOption
 from convbench.modes import DEFAULT, MODES
 from convbench.options import DEVICES
+from convbench.plausibility import BESIDE
 from convbench.profiling import Profile, Row, Side, profile
 from convbench.record import Task
 from convbench.reference import tables_folder
@@ -85,25 +86,25 @@ def _print(found: Profile, most: int | None, form: str) -> None:
         f"{task.architecture}, {task.pass_}: batch {task.batch}, {task.dtype}, {task.device}, "
         f"{task.threads} thread{'s' * (task.threads > 1)}\n"
     )
-    print(table([_shown(found, row) | {"kind": row.kind} for row in rows], form))
+    print(table([_shown(found, row, {"node": row.name, "kind": row.kind}) for row in rows], form))
     if left:
         print(f"\n{left} faster nodes are left out; --all shows them.")
     kinds = [
-        _shown(found, row, first="kind") | {"nodes": str(row.nodes)} for row in found.by_kind()
+        _shown(found, row, {"kind": row.name, "nodes": str(row.nodes)}) for row in found.by_kind()
     ]
     print(f"\n{table(kinds, form)}\n")
     for line in words(found):
         print(line)
 
 
-def _shown(found: Profile, row: Row, first: str = "node") -> dict[str, str]:
-    shown = {first: row.name, "bound": seconds(row.bound_s) if found.machine else ABSENT}
+def _shown(found: Profile, row: Row, names: dict[str, str]) -> dict[str, str]:
+    shown = names | {"bound": seconds(row.bound_s) if row.bound_s else ABSENT}
     for side in found.sides:
         taken = row.seconds[side.variant]
         shown[side.variant] = seconds(taken)
         shown[f"{side.variant}, of all"] = f"{taken / side.sum_s:.1%}"
-        reached = f"{row.bound_s / taken:.0%}" if found.machine else ABSENT
-        shown[f"{side.variant}, of roofline"] = reached
+        reached = f"{row.bound_s / taken:.0%}" if row.bound_s else ABSENT
+        shown[f"{side.variant}, of the roofline"] = reached
     return shown
 
 
@@ -124,6 +125,12 @@ def words(found: Profile) -> list[str]:
             f"{reached if found.machine else ''}; its {count(len(found.rows))} nodes one by one "
             f"{seconds(side.sum_s)}, {significant(side.sum_s / side.whole.median)} times as much. "
             f"{_difference(found, side)}"
+        )
+    worst = max(side.beside for side in found.sides)
+    if worst > BESIDE:
+        lines.append(
+            f"The machine was busy: others used {worst:.2f} of its cores. Times are too long and "
+            "the peak is too low; stop them, and profile again."
         )
     return lines
 
