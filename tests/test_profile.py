@@ -180,6 +180,7 @@ def test_the_command_prints_tables_words_and_draws(name, capsys, tmp_path):
     assert left.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith("lenet5, backward: batch 2, float32, cpu, 1 thread\n")
+    said = " ".join(said.split())
     assert "11 faster nodes are left out" in said
     assert "the whole network takes" in said
     width, height = struct.unpack(">II", file.read_bytes()[16:24])

@@ -11,6 +11,7 @@ from convbench import architectures, machine
 from convbench.cases import cases
 from convbench.commands import OK, installed, named, positive, print_json
 from convbench.commands.children import cleaning_up, workers
+from convbench.commands.words import wrapped
 from convbench.errors import BadOption
 from convbench.modes import DEFAULT, MODES
 from convbench.options import DEVICES
@@ -87,14 +88,14 @@ def _print(found: Profile, most: int | None, form: str) -> None:
         f"{task.threads} thread{'s' * (task.threads > 1)}\n"
     )
     print(table([_shown(found, row, {"node": row.name, "kind": row.kind}) for row in rows], form))
-    if left:
-        print(f"\n{left} faster nodes are left out; --all shows them.")
+    print("\nShare: of the sum of all nodes. Reached: of the bound that the roofline sets.", end="")
+    print(f" {left} faster nodes are left out; --all shows them." if left else "")
     kinds = [
         _shown(found, row, {"kind": row.name, "nodes": str(row.nodes)}) for row in found.by_kind()
     ]
     print(f"\n{table(kinds, form)}\n")
     for line in words(found):
-        print(line)
+        print(wrapped(line) if form == "table" else f"- {line}")
 
 
 def _shown(found: Profile, row: Row, names: dict[str, str]) -> dict[str, str]:
@@ -102,9 +103,9 @@ def _shown(found: Profile, row: Row, names: dict[str, str]) -> dict[str, str]:
     for side in found.sides:
         taken = row.seconds[side.variant]
         shown[side.variant] = seconds(taken)
-        shown[f"{side.variant}, of all"] = f"{taken / side.sum_s:.1%}"
+        shown[f"{side.variant}, share"] = f"{taken / side.sum_s:.1%}"
         reached = f"{row.bound_s / taken:.0%}" if row.bound_s else ABSENT
-        shown[f"{side.variant}, of the roofline"] = reached
+        shown[f"{side.variant}, reached"] = reached
     return shown
 
 
