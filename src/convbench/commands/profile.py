@@ -174,6 +174,7 @@ def _plain(found: Profile) -> dict[str, Any]:
                 "whole_s": side.whole.median,
                 "nodes_s": side.sum_s,
                 "call_s": side.call_s,
+                "others_cores": side.beside,
             }
             for side in found.sides
         ],
