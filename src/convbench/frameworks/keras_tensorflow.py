@@ -14,10 +14,10 @@ from convbench.frameworks.channels_last import images_last
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
-from convbench.modes import parts
 from convbench.frameworks.keras_network import Network
 from convbench.frameworks.keras_peaks import TensorFlowPeaks
 from convbench.frameworks.keras_profile import node_steps
+from convbench.modes import parts
 
 
 class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
