@@ -367,7 +367,7 @@ def test_half_precision_is_used_and_is_near_to_single(facts, framework):
 def test_weights_are_kept_and_updated_in_single_precision(facts, framework):
     told = facts(framework)["halves"]
     assert told["float32"]["dtypes"] == told["bfloat16"]["dtypes"] == ["float32"]
-    before = filler(graph_of("two_heads"), seed=1)
+    before = filler(graph_of("shortcuts"), seed=1)
     for key, values in told["float32"]["after"].items():
         single, half = np.array(values), np.array(told["bfloat16"]["after"][key])
         start = before(key, single.shape)
