@@ -34,6 +34,7 @@ VERSION = "fakes 1.0"
 OTHER_MODE = "tidy"
 STAGES = ("prepare", "build", "observe", "load", "step")
 FLOOD_BYTES = 1 << 20
+TAKEN_BYTES = 300 << 20
 ROUNDED = {"float32": 1e-7, "bfloat16": 5e-3}
 """The error of the fake's outputs in each precision, which is one or two roundings."""
 
@@ -113,6 +114,19 @@ def _raise_oom() -> NoReturn:
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 TiB")
 
 
+def _take() -> None:
+    np.ones(TAKEN_BYTES, np.uint8)
+
+
+def _crumbs() -> None:
+    """As much in pieces that no allocator gives back as long as the last one is there."""
+    global _last  # noqa: PLW0603  (it is to stay)
+    pieces = [bytearray(b"1") * 50_000 for _ in range(TAKEN_BYTES // 50_000)]
+    _last = pieces[-1]
+
+
+_last = bytearray()
+
 FAULTS: dict[str, Callable[[], None]] = {
     "exit": lambda: os._exit(3),
     "sys.exit": lambda: sys.exit(4),
@@ -125,6 +139,8 @@ FAULTS: dict[str, Callable[[], None]] = {
     "close": _close,
     "chatter": _chatter,
     "log": _log_and_exit,
+    "take": _take,
+    "crumbs": _crumbs,
     "MemoryError": _want_memory,
     "RuntimeError": _raise,
     "oom": _raise_oom,

@@ -54,11 +54,12 @@ ALLOWED = {
     "record": ("units", "errors", "check", "modes", "parity"),
     "canon": ("architectures", "graph", "messages", "reference", "errors"),
     "messages": ("record", "check", "errors", "modes", "own", "units"),
+    "host_memory": ("units",),
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *("own", "worker_attain", "worker_own", "worker_profile"),
+        *("host_memory", "own", "worker_attain", "worker_own", "worker_profile"),
     ),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (
@@ -66,7 +67,7 @@ ALLOWED = {
         *("roofline", "stats", "units"),
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
-    "worker_own": ("messages", "errors", "frameworks", "machine", "own", "units"),
+    "worker_own": ("messages", "errors", "frameworks", "host_memory", "own", "units"),
     "launcher": ("messages", "errors", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),

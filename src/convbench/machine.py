@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -83,33 +82,6 @@ def last_level_cache_bytes() -> Byte | None:
         return None
     last = max((level for level, _ in found), default=0)
     return sum(size for (level, _), size in found.items() if level == last) or None
-
-
-def resident_bytes() -> Byte:
-    """Memory of this process that is in RAM now."""
-    return psutil.Process().memory_info().rss
-
-
-def reset_peak_resident() -> None:
-    """Begins a new peak, where the system can (Linux); elsewhere the peak is since the start."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return
-
-
-def peak_resident_bytes() -> Byte | None:
-    """Highest resident memory of this process; None where the system does not say."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    if sys.platform == "darwin":
-        import resource  # noqa: PLC0415  (not everywhere)
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return getattr(psutil.Process().memory_info(), "peak_wset", None)
 
 
 def device_process_bytes() -> Byte | None:

@@ -23,7 +23,16 @@ from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve
 
-from convbench import canon, evidence, machine, messages, worker_attain, worker_own, worker_profile
+from convbench import (
+    canon,
+    evidence,
+    host_memory,
+    machine,
+    messages,
+    worker_attain,
+    worker_own,
+    worker_profile,
+)
 from convbench.architectures import architecture
 from convbench.check import CheckReport, check
 from convbench.errors import (
@@ -96,7 +105,7 @@ def main() -> None:
         pipe.send(messages.Unusable(error.why, error.remedy))
         return
     forks = hasattr(os, "fork") and "--spawn" not in sys.argv[2:]
-    gc.collect()
+    host_memory.give_back()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
     pipe.send(messages.Ready(version, forks))
     while (start := wait_for_start(pipe)) is not None:
@@ -146,12 +155,13 @@ class Child:
     framework: Framework
     own: messages.Own | None = None
     _baseline_bytes: Byte = 0
+    _stepping: host_memory.Stepping | None = None
     _step: Callable[[], None] | None = None
     _prepared: worker_profile.Prepared | None = None
 
     def serve(self) -> None:
         """Answers requests until told to stop."""
-        self._baseline_bytes = machine.resident_bytes()
+        self._baseline_bytes = host_memory.resident().own
         with canon.joined(self.own):
             self.pipe.send(messages.Started(os.getpid()))
             while True:
@@ -237,8 +247,10 @@ class Child:
         framework.load(model, weights.filler(graph, task.seed))
         images, labels = weights.batch(graph, task.batch, task.seed)
         self._step = framework.step(model, pass_, images, labels)
-        self._prepared = worker_profile.Prepared(framework, model, pass_, images)
-        machine.reset_peak_resident()
+        self._prepared = worker_profile.Prepared(
+            framework, model, pass_, lambda: weights.batch(graph, task.batch, task.seed)[0]
+        )
+        del images, labels  # a framework that copies them has its own by now
         first_s, *warmup = self._warm_up(warmup_s)
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
@@ -253,7 +265,6 @@ class Child:
         except worker_own.ForeignModel as error:
             return messages.Refused(str(error), framework=error.framework)
         self._step, self._baseline_bytes = ready.step, ready.baseline_bytes
-        machine.reset_peak_resident()
         first_s, *warmup = self._warm_up(request.warmup_s)
         return messages.Prepared(
             report=None, build_s=ready.build_s, first_s=first_s, warmup_s=tuple(warmup)
@@ -277,6 +288,7 @@ class Child:
     def _warm_up(self, warmup_s: Second) -> list[Second]:
         """Seconds of the first step, and of one or more after it until `warmup_s` have passed."""
         taken: list[Second] = []
+        self._stepping = host_memory.Stepping.begin(self._baseline_bytes)
         with _no_garbage_collection():
             while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))
@@ -298,10 +310,10 @@ class Child:
         return max(perf_counter() - began, CLOCK_RESOLUTION) / iterations
 
     def _memory(self) -> Memory:
-        peak = machine.peak_resident_bytes()
+        assert self._stepping is not None, "a peak before Prepare"
         device = self.framework.device_memory()
         return Memory(
-            host_bytes=None if peak is None else peak - self._baseline_bytes,
+            host_bytes=self._stepping.growth(),
             device_allocated_bytes=device.allocated_bytes if device else None,
             device_reserved_bytes=device.reserved_bytes if device else None,
             device_process_bytes=machine.device_process_bytes() if device else None,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from convbench import machine
+from convbench import host_memory
 from convbench.errors import ConvbenchError, Unsupported, is_about_memory
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import PrepareOwn
@@ -50,7 +50,7 @@ def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
     sys.path[:] = [*own.path, *(place for place in sys.path if place not in own.path)]
     make = _without_arguments(own.make.load())
     loss = own.loss.load() if own.loss else None
-    baseline_bytes = machine.resident_bytes()
+    baseline_bytes = host_memory.resident().own
     began = perf_counter()
     model = make()
     build_s = perf_counter() - began

@@ -31,7 +31,8 @@ class Prepared:
     framework: Framework
     model: Model
     pass_: Pass
-    images: Array
+    images: Callable[[], Array]
+    """Makes the batch anew: one that is kept would be in the figures of memory."""
 
     def profile(self) -> Profiled:
         """The times of its nodes; raises Unsupported if the framework has no way to them."""
@@ -40,7 +41,7 @@ class Prepared:
             why = f"{framework.name} has no node_steps"
             raise Unsupported("a profile", why, "frameworks/__init__.py says what they are")
         began = process_time()
-        steps = framework.node_steps(self.model, self.pass_, self.images)
+        steps = framework.node_steps(self.model, self.pass_, self.images())
         nodes = tuple(NodeTime(address, rounds(step)) for address, step in steps)
         return Profiled(nodes, process_time() - began)
 
