@@ -102,6 +102,13 @@ def _log_and_exit() -> NoReturn:
     os._exit(3)
 
 
+def _abort() -> NoReturn:
+    sys.stderr.write("terminate called after throwing an instance of 'std::bad_alloc'\n")
+    sys.stderr.write("  what():  std::bad_alloc\n")
+    sys.stderr.flush()
+    os.abort()
+
+
 def _want_memory() -> NoReturn:
     raise MemoryError
 
@@ -141,6 +148,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "log": _log_and_exit,
     "take": _take,
     "crumbs": _crumbs,
+    "bad_alloc": _abort,
     "MemoryError": _want_memory,
     "RuntimeError": _raise,
     "oom": _raise_oom,

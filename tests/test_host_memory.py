@@ -91,6 +91,35 @@ def test_pages_of_files_are_not_the_tasks(tmp_path):
     assert growth_mib(step) < 5
 
 
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("kills", [0, 1])
+def test_how_a_child_ended_comes_with_how_large_it_was(kills):
+    code = """
+import os, signal, sys
+from convbench import host_memory
+killed = iter([3, 3 + {kills}])
+host_memory._killed_by_system = lambda: next(killed)
+child = os.fork()
+if child == 0:
+    block = bytearray(b"1") * (200 * 2**20)
+    os.kill(os.getpid(), signal.SIGKILL)
+status, grown, for_memory = host_memory.awaited(child)
+print(os.waitstatus_to_exitcode(status), round(grown / 2**20), for_memory)
+"""
+    command = [sys.executable, "-c", code.format(kills=kills)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert (said[0], said[2]) == ("-9", str(bool(kills)))
+    assert 180 < int(said[1]) <= 201
+
+
+def test_what_linux_has_killed_is_counted_and_elsewhere_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(host_memory, "PROC", tmp_path)
+    assert host_memory._killed_by_system() == 0
+    (tmp_path / "vmstat").write_text("nr_free_pages 7\noom_kill 12\n", encoding="ascii")
+    assert host_memory._killed_by_system() == 12
+
+
 def test_a_peak_that_cannot_begin_anew_is_told_only_if_the_steps_raised_it(monkeypatch):
     monkeypatch.setattr(host_memory, "begin_peak", lambda: False)
     monkeypatch.setattr(host_memory, "resident", lambda: host_memory.Resident(0, 5 * MIB))

@@ -55,11 +55,12 @@ ALLOWED = {
     "canon": ("architectures", "graph", "messages", "reference", "errors"),
     "messages": ("record", "check", "errors", "modes", "own", "units"),
     "host_memory": ("units",),
+    "memory_needs": ("errors", "graph", "machine", "ops", "record", "units"),
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *("host_memory", "own", "worker_attain", "worker_own", "worker_profile"),
+        *("host_memory", "memory_needs", "own", "worker_attain", "worker_own", "worker_profile"),
     ),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (
@@ -68,10 +69,11 @@ ALLOWED = {
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "host_memory", "own", "units"),
-    "launcher": ("messages", "errors", "units"),
+    "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
-        *("examination", "graph", "own", "parity", "processors", "timing"),
+        *("architectures", "examination", "graph", "memory_needs", "own", "parity", "processors"),
+        "timing",
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (

@@ -123,8 +123,8 @@ DEATHS = {
 SILENCES = {"hang": "gave no answer for", "stop": "gave no answer for"}
 REFUSALS = {
     "RuntimeError": "RuntimeError: the kernel is unhappy",
-    "MemoryError": "out of memory",
-    "oom": "out of memory; choose a smaller batch",
+    "MemoryError": "does not fit: needs at least ",
+    "oom": "does not fit: needs at least 2,048 GiB of memory; choose a smaller batch",
 }
 
 

@@ -125,7 +125,7 @@ def test_what_pytorch_models_cannot_do_is_one_sentence_each(pytester):
         "its answer to a batch of 2x3x8x9: RuntimeError: mat1 and mat2 shapes cannot be multipl",
         "Boxes pytorch backward: its loss: cross-entropy wants batch x classes, but its answer is "
         "not one array; give loss=, or passes=('forward',)",
-        "enormous pytorch forward: out of memory; choose a smaller batch",
+        "enormous pytorch forward: does not fit: needs at least ",
         "small keras forward: it is a model of pytorch, not of keras; leave out framework=",
     ):
         assert sentence in text(result)

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from convbench import machine, messages
 from convbench.check import CheckReport, Finding
-from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.errors import FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.own import OwnModel, Reference
 from convbench.processors import CpuUse
 from convbench.record import (
@@ -24,7 +24,7 @@ from convbench.record import (
     Task,
     Unchecked,
 )
-from convbench.runner import OtherFramework, Run
+from convbench.runner import Run
 from convbench.timing import MIN_ROUNDS, WARMUP, Budget
 
 TASK = Task(
@@ -61,6 +61,7 @@ class FakeChild:
     task: str
     asked: list[messages.Request] = field(factory=list)
     rounds: int = 0
+    needed_bytes: int = 0
     closed: bool = False
 
     def __enter__(self) -> FakeChild:

@@ -129,8 +129,8 @@ def test_a_batch_that_cannot_fit_is_refused_before_anything_is_allocated(fault: 
 
 @pytest.mark.parametrize(("spare", "kind"), [(0, messages.Prepared), (-1, messages.Refused)])
 def test_what_just_fits_is_run(monkeypatch, spare, kind):
-    largest, parameters = 6 * 28 * 28, 60_000  # LeNet-5: what leaves C1, and its weights
-    needed = 4 * (largest * TASK.batch + parameters)
+    image, largest, values = 32 * 32, 6 * 28 * 28, 60_840  # LeNet-5: what C1 takes and gives
+    needed = 4 * ((image + largest) * TASK.batch + values)
     monkeypatch.setattr(machine, "available_bytes", lambda: needed + spare)
     assert type(answers(PREPARE)[1]) is kind
 
@@ -257,7 +257,10 @@ def test_a_child_that_is_told_nonsense_ends_alone():
         (ValueError(""), "ValueError"),
         (ValueError("\n"), "ValueError"),
         (ValueError("x" * 1000), f"ValueError: {'x' * 300}"),
-        (RuntimeError("CUDA out of memory."), "out of memory; choose a smaller batch"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+            "does not fit: needs at least 20.0 GiB of memory; choose a smaller batch",
+        ),
     ],
 )
 def test_what_a_framework_raises_becomes_one_plain_sentence(monkeypatch, error, sentence):

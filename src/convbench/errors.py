@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "OOM when")
+OUT_OF_MEMORY = (
+    *("out of memory", "can't allocate memory", "not enough memory", "OOM when", "bad_alloc"),
+    *("failed to allocate memory", "annot allocate memory", "nable to allocate"),
+)
 MOST_KNOWN = 20
 """How many known names a sentence lists."""
 
@@ -86,8 +89,8 @@ def one_line(text: str, most: int) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in first).split())[:most]
 
 
-def is_about_memory(error: Exception) -> bool:
-    """Whether what a framework raises means that there is no memory left."""
+def is_about_memory(error: Exception | str) -> bool:
+    """Whether what a framework raises, or says last, means that there is no memory left."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
@@ -168,6 +171,26 @@ class WorkerFailed(ConvbenchError):
 
     def __str__(self) -> str:
         return f"{self.task}: {self.reason}"
+
+
+class TaskRefused(WorkerFailed):
+    """A task that is not run for a good reason: it does not fit, or is not the paper's."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not run."""
+        return self.why
+
+
+class OutOfMemory(TaskRefused):
+    """A task that does not fit."""
+
+
+@frozen(str=False, eq=False)
+class OtherFramework(TaskRefused):
+    """A task with a model of one's own that belongs to another framework."""
+
+    framework: str
 
 
 @frozen(str=False, eq=False)

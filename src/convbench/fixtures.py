@@ -14,14 +14,14 @@ import pytest
 from attrs import Attribute, evolve, field, frozen
 
 from convbench import architectures, frameworks, machine
-from convbench.errors import BadOption, ConvbenchError
+from convbench.errors import BadOption, ConvbenchError, OtherFramework
 from convbench.frameworks import FRAMEWORKS, PASSES
 from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.options import MOST, one_of
 from convbench.own import Maker, OwnModel, Reference, refer, used_by
 from convbench.record import Measurement, Task
-from convbench.runner import OtherFramework, Run
+from convbench.runner import Run
 from convbench.session import STATE, refuse_xdist
 from convbench.throughput import PassThroughput, Throughput, summary
 from convbench.units import Second

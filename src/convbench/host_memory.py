@@ -19,6 +19,8 @@ from attrs import frozen
 from convbench.units import Byte
 
 PROC = Path("/proc")
+NoProcess = psutil.NoSuchProcess
+"""Raised of a process that has ended."""
 KIB = 1024
 
 
@@ -79,6 +81,27 @@ def give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+def awaited(child: int) -> tuple[int, Byte, bool]:
+    """The status of a forked child once it has ended, and what memory had to do with that.
+
+    By how much it was larger than this process, at least; and whether the system has killed
+    a process, which may be another one, for want of memory meanwhile.
+    """
+    own, killed = psutil.Process().memory_info().rss, _killed_by_system()
+    _, status, usage = os.wait4(child, 0)
+    largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else KIB)
+    return status, max(0, largest - own), _killed_by_system() > killed
+
+
+def _killed_by_system() -> int:
+    """How many processes Linux has killed for want of memory since it was started."""
+    with contextlib.suppress(OSError):
+        for line in (PROC / "vmstat").read_text("ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
 @frozen
 class Stepping:
     """From here on the peak of this process is that of its steps."""
@@ -108,8 +131,11 @@ class Stepping:
 
 def _status(pid: int | None) -> dict[str, Byte]:
     """What Linux says of a process's memory; nothing elsewhere."""
-    file = PROC / str(pid or os.getpid()) / "status"
-    if sys.platform != "linux" or not file.exists():
+    if sys.platform != "linux":
         return {}
-    words = (line.split() for line in file.read_text("utf-8", "replace").splitlines())
+    try:
+        text = (PROC / str(pid or os.getpid()) / "status").read_text("utf-8", "replace")
+    except OSError:
+        return {}
+    words = (line.split() for line in text.splitlines())
     return {w[0].rstrip(":"): int(w[1]) * KIB for w in words if w[-1:] == ["kB"]}

@@ -15,16 +15,27 @@ import subprocess
 import sys
 import tempfile
 import threading
+from time import monotonic
 from types import TracebackType
 from typing import IO, TypeVar
 
-from convbench import messages
-from convbench.errors import BadRecord, FrameworkMissing, WorkerFailed, one_line
-from convbench.units import Second
+from convbench import host_memory, messages
+from convbench.errors import (
+    BadRecord,
+    FrameworkMissing,
+    OutOfMemory,
+    WorkerFailed,
+    is_about_memory,
+    one_line,
+)
+from convbench.memory_needs import DoesNotFit, of_limit
+from convbench.units import Byte, Second
 
 MAX_MESSAGE = 64 * 2**20
 IMPORT_TIMEOUT: Second = 180
 EXIT_TIMEOUT: Second = 10
+LOOK: Second = 0.02
+"""How often a child whose memory is limited is looked at."""
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
@@ -49,8 +60,10 @@ class Launcher:
         python: str = sys.executable,
         spawn: bool = False,
         own: messages.Own | None = None,
+        memory_limit: Byte | None = None,
     ) -> None:
         self.framework, self.timeout_s, self.own = framework, timeout_s, own
+        self.memory_limit = memory_limit
         self.version: str | None = None
         self._command = [python, "-m", "convbench.worker", framework]
         self._command += ["--spawn"] if spawn else []
@@ -80,9 +93,9 @@ class Launcher:
             self._start()
         if self._errors is not None:
             self._said = os.fstat(self._errors.fileno()).st_size
-        self.send(messages.Start(self.own))
+        self.send(messages.Start(self.own, self.memory_limit))
         child = Child(self, task)
-        child.pid = child.expect(messages.Started, self.timeout_s, "starting").pid
+        child.begin(child.expect(messages.Started, self.timeout_s, "starting").pid)
         return child
 
     def abandon(self) -> None:
@@ -175,6 +188,9 @@ class Child:
 
     def __init__(self, launcher: Launcher, task: str) -> None:
         self.launcher, self.task, self.pid = launcher, task, 0
+        self.needed_bytes: Byte = 0
+        """What its task needs at least, as far as whoever asks for it knows."""
+        self._baseline_bytes: Byte = 0
         self._over = False
 
     def __enter__(self) -> Child:
@@ -192,6 +208,13 @@ class Child:
             self._over = True
             self._kill()
 
+    def begin(self, pid: int) -> None:
+        """Notes which process it is, and what that has before it does anything."""
+        self.pid = pid
+        if self.launcher.memory_limit is not None:
+            with contextlib.suppress(host_memory.NoProcess):
+                self._baseline_bytes = host_memory.resident(pid).own
+
     def ask(self, request: messages.Request, reply: type[R], stage: str) -> R | messages.Refused:
         """The answer to a request: a `reply`, or the child's refusal. Raises WorkerFailed."""
         self.launcher.send(request)
@@ -202,7 +225,7 @@ class Child:
     ) -> R:
         """The next message if it is a `reply`; anything else ends the child and this task."""
         try:
-            message = self.launcher.receive(timeout_s)
+            message = self._awaited(timeout_s, stage)
         except TimeoutError:
             raise self._fail(stage, f"gave no answer for {timeout_s:g} s and was killed") from None
         except BadRecord as error:
@@ -217,9 +240,40 @@ class Child:
             case messages.Exited(code=code):
                 self._over = True
                 words = self.launcher.last_words()
+                if is_about_memory(words) or (message.for_memory and code == -signal.SIGKILL):
+                    raise self._does_not_fit(stage, message.grown_bytes)
                 raise WorkerFailed(self.task, stage, f"{ending(code)}{words}")
             case _:
                 raise self._fail(stage, f"answered {type(message).__name__} out of turn")
+
+    def _awaited(self, timeout_s: Second, stage: str) -> messages.Message | None:
+        """The next message; ends a child that takes more memory than it may have till then."""
+        limit = self.launcher.memory_limit
+        if limit is None or not self.pid:
+            return self.launcher.receive(timeout_s)
+        until = monotonic() + timeout_s
+        while True:
+            message, came = None, True
+            try:
+                message = self.launcher.receive(min(LOOK, timeout_s))
+            except TimeoutError:
+                came = False
+            grown = self._grown()
+            if grown > limit:
+                self._fail(stage, "")
+                raise self._does_not_fit(stage, grown, of_limit(limit))
+            if came:
+                return message
+            if monotonic() > until:
+                raise TimeoutError
+
+    def _grown(self) -> Byte:
+        with contextlib.suppress(host_memory.NoProcess):
+            return host_memory.highest_growth(self.pid, self._baseline_bytes)
+        return 0  # it has ended, and its end is on its way
+
+    def _does_not_fit(self, stage: str, grown: Byte, there: str = "") -> OutOfMemory:
+        return OutOfMemory(self.task, stage, str(DoesNotFit(max(grown, self.needed_bytes), there)))
 
     def close(self) -> None:
         """Lets the child leave; one that does not is killed."""

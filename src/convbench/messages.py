@@ -10,11 +10,11 @@ from attrs.validators import and_, deep_iterable
 
 from convbench import record
 from convbench.check import CheckReport
-from convbench.errors import BadRecord
+from convbench.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.modes import DEFAULT
 from convbench.own import OwnModel
 from convbench.record import Memory, Task
-from convbench.units import Second
+from convbench.units import Byte, Second
 
 
 @frozen
@@ -32,6 +32,8 @@ class Start:
 
     own: Own | None = None
     """Networks that it is to know beside convbench's."""
+    memory_limit: Byte | None = None
+    """What a task may need of the host's memory; None if it may have what there is."""
 
 
 @frozen
@@ -211,6 +213,15 @@ class Refused:
     outcome: Literal["failed", "refused"] = "refused"
     framework: str | None = None
     """The one that the model belongs to, where that is the reason."""
+    for_memory: bool = False
+    """Whether it does not fit."""
+
+    def as_error(self, task: str, stage: str) -> WorkerFailed:
+        """What to raise where an answer was awaited."""
+        if self.framework is not None:
+            return OtherFramework(task, stage, self.why, self.framework)
+        refusal = OutOfMemory if self.for_memory else TaskRefused
+        return (refusal if self.outcome == "refused" else WorkerFailed)(task, stage, self.why)
 
 
 @frozen
@@ -219,6 +230,10 @@ class Exited:
 
     code: int
     """Exit code; the negative number of the signal that killed it."""
+    for_memory: bool = False
+    """Whether the system has killed somebody for want of memory meanwhile."""
+    grown_bytes: Byte = 0
+    """By how much it has been larger than the template, at least."""
 
 
 Request: TypeAlias = (

@@ -5,6 +5,7 @@ Read through pytest's configuration, which is known here by its methods' names a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -18,7 +19,7 @@ from convbench.errors import BadOption, UnknownName
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
-from convbench.units import Second
+from convbench.units import SIZES, Byte, Second, byte_count
 
 DEVICES = ("cpu", "cuda")
 MOST = {
@@ -78,6 +79,11 @@ def add(parser: Any) -> None:
         help="fresh processes for each task, in blocks of random order (default: 1)",
     )
     option("--bench-seed", metavar="N", default="1", help="of that order (default: 1)")
+    option(
+        "--bench-memory-limit",
+        metavar="SIZE",
+        help="host memory of a task, as in 8GiB; one that takes more is ended (default: none)",
+    )
     option("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
     option(
         "--bench-parity",
@@ -117,6 +123,8 @@ class Options:
     processes: int
     seed: int
     """Of the order in which several processes run."""
+    memory_limit: Byte | None
+    """What a task may take of the host's memory; None if it may take what there is."""
     timeout_s: Second
     parity: bool
     """Whether to prove that what is compared computes the same function."""
@@ -152,6 +160,7 @@ class Options:
             precision=_precision(config),
             processes=_number(config, "processes", int),
             seed=_number(config, "seed", int),
+            memory_limit=_memory_limit(config),
             timeout_s=_number(config, "timeout", float),
             parity=one_of("parity", config.getoption("bench_parity"), ("on", "off")) == "on",
             parity_steps=_number(config, "parity_steps", int),
@@ -192,6 +201,16 @@ def _precision(config: Any) -> float:
     if not 0 < percent <= 100:
         raise BadOption("--bench-precision", "a percentage up to 100%", text)
     return percent / 100
+
+
+def _memory_limit(config: Any) -> Byte | None:
+    text = config.getoption("bench_memory_limit")
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if limit := byte_count(text):
+            return limit
+    raise BadOption("--bench-memory-limit", SIZES, text)
 
 
 def _number(config: Any, name: str, type_: type[Any]) -> Any:

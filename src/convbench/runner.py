@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import attrs
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from convbench import machine, messages
+from convbench import machine, memory_needs, messages
+from convbench.architectures import architecture
 from convbench.check import CheckReport
-from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.errors import FrameworkMissing, TaskRefused, WorkerFailed
 from convbench.examination import Settings, Side, parity
 from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
@@ -111,6 +112,7 @@ class Run:
             if keep and self.journal is not None:
                 self._attain(task)
             with self._open(task.framework, task.label) as child:
+                child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
                 reply = child.ask(request, messages.Prepared, VERIFYING)
                 if reply.report is not None and keep:
                     self._keep_report(reply.report)
@@ -219,10 +221,7 @@ def _timed(
 ) -> Measurement:
     """The measurement of a child that has answered; raises WorkerFailed if it refused."""
     if isinstance(reply, messages.Refused):
-        if reply.framework is not None:
-            raise OtherFramework(child.task, stage, reply.why, reply.framework)
-        kind = TaskRefused if reply.outcome == "refused" else WorkerFailed
-        raise kind(child.task, stage, reply.why)
+        raise reply.as_error(child.task, stage)
     rounds = Rounds(child, budget, usual(reply.warmup_s))
     rounds.take()
     stage = "reading its memory"
@@ -261,19 +260,3 @@ def _why(error: BaseException) -> str:
             return "interrupted"
         case _:
             return str(error)
-
-
-class TaskRefused(WorkerFailed):
-    """A task that is not run for a good reason: it does not fit, or is not the paper's."""
-
-    @property
-    def reason(self) -> str:
-        """Why it is not run."""
-        return self.why
-
-
-@frozen(str=False, eq=False)
-class OtherFramework(TaskRefused):
-    """A task with a model of one's own that belongs to another framework."""
-
-    framework: str

@@ -83,7 +83,7 @@ class State:
                 timeout_s=self.options.timeout_s,
                 journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
                 folder=config.rootpath,
-                launch=partial(Launcher, own=self.own),
+                launch=partial(Launcher, own=self.own, memory_limit=self.options.memory_limit),
                 order_seed=self.options.seed if self.options.processes > 1 else None,
             )
         return self.run

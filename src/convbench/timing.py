@@ -9,7 +9,6 @@ from statistics import median
 from attrs import define, evolve, field, frozen
 
 from convbench import messages
-from convbench.errors import WorkerFailed
 from convbench.launcher import Child
 from convbench.processors import CpuUse
 from convbench.record import Measurement
@@ -96,7 +95,7 @@ class Rounds:
         with self.cpu.watched() as used:
             reply = self.child.ask(messages.Rounds(count, self.iterations), messages.Timed, STAGE)
             if isinstance(reply, messages.Refused):
-                raise WorkerFailed(self.child.task, STAGE, reply.why)
+                raise reply.as_error(self.child.task, STAGE)
             used(reply.cpu_s)
         self.taken += reply.rounds_s
 

@@ -6,6 +6,7 @@ Times are seconds, memory is bytes, counts are plain integers. Names carry the u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -74,6 +75,24 @@ def per_second(value: float, what: str) -> str:
         if value >= size:
             return f"{significant(value / size)} {prefix}{what}/s"
     return f"{significant(value)} {what}/s"
+
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+SIZES = "a size such as 8GiB or 500MB"
+
+
+def byte_count(text: str) -> Byte:
+    """The amount of memory that a text means; raises ValueError for what has no known unit.
+
+    >>> byte_count("8GiB"), byte_count("0.5 MB")
+    (8589934592, 500000)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]+)", text.strip())
+    units = {name.lower(): value for name, value in _UNITS.items()}
+    if found is None or found[2].lower() not in units:
+        raise ValueError(f"{SIZES} was wanted, not {text!r}")
+    return int(float(found[1]) * units[found[2].lower()])
 
 
 def count(value: int) -> str:

@@ -28,6 +28,7 @@ from convbench import (
     evidence,
     host_memory,
     machine,
+    memory_needs,
     messages,
     worker_attain,
     worker_own,
@@ -50,7 +51,7 @@ from convbench.ops import BatchNorm
 from convbench.own import said
 from convbench.record import Memory, Task, condensed
 from convbench.reference import ReferenceTable, read_table
-from convbench.units import Byte, Second, size
+from convbench.units import Byte, Second
 
 CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
 """What a coarse clock calls no time at all may have been so long."""
@@ -110,14 +111,15 @@ def main() -> None:
     pipe.send(messages.Ready(version, forks))
     while (start := wait_for_start(pipe)) is not None:
         if not forks:
-            Child(pipe, framework, start.own).serve()
+            Child(pipe, framework, start.own, start.memory_limit).serve()
             return
         child = os.fork()
         if child == 0:
-            run_child(Child(pipe, framework, start.own))
-        _, status = os.waitpid(child, 0)
+            run_child(Child(pipe, framework, start.own, start.memory_limit))
+        status, grown_bytes, for_memory = host_memory.awaited(child)
         pipe.break_line()
-        pipe.send(messages.Exited(os.waitstatus_to_exitcode(status)))
+        code = os.waitstatus_to_exitcode(status)
+        pipe.send(messages.Exited(code, for_memory=for_memory, grown_bytes=grown_bytes))
 
 
 def wait_for_start(pipe: Pipe) -> messages.Start | None:
@@ -154,6 +156,9 @@ class Child:
     pipe: Pipe
     framework: Framework
     own: messages.Own | None = None
+    memory_limit: Byte | None = None
+    _needed_bytes: Byte = 0
+    _device: str = "cpu"
     _baseline_bytes: Byte = 0
     _stepping: host_memory.Stepping | None = None
     _step: Callable[[], None] | None = None
@@ -195,12 +200,28 @@ class Child:
                     return messages.Peaks(self._memory())
                 case _:
                     return messages.Refused(f"a child does not take {type(request).__name__}")
+        except memory_needs.DoesNotFit as error:
+            return messages.Refused(str(error), for_memory=True)
         except ConvbenchError as error:
             return messages.Refused(str(error))
-        except MemoryError:
-            return messages.Refused("out of memory", outcome="failed")
         except Exception as error:  # whatever a framework raises is this task's failure alone
-            return messages.Refused(_sentence(error), outcome="failed")
+            if is_about_memory(error):
+                return messages.Refused(self._out_of_memory(error), for_memory=True)
+            return messages.Refused(said(error), outcome="failed")
+
+    def _refuse_beyond_memory(self, needed: Byte, device: str) -> None:
+        """Refuses what the host cannot hold; what a GPU holds, it says itself."""
+        self._needed_bytes, self._device = needed, device
+        if device == "cpu":
+            memory_needs.refuse_beyond(needed, self.memory_limit)
+
+    def _out_of_memory(self, error: Exception) -> str:
+        """What a task needs for which there was no memory left: as far as it came, or more."""
+        device = self.framework.device_memory() if self._device != "cpu" else None
+        grown = host_memory.highest_growth(os.getpid(), self._baseline_bytes)
+        reached = grown if device is None else device.allocated_bytes or 0
+        asked = memory_needs.asked_for(str(error))
+        return str(memory_needs.DoesNotFit(max(self._needed_bytes, reached, asked)))
 
     def _check(self, name: str, tables: Path, mode: str) -> CheckReport:
         graph = architecture(name)
@@ -234,8 +255,7 @@ class Child:
         if pass_ != "forward":
             _refuse_single_values(graph, task.batch)
         framework.prepare(task.device, task.threads)
-        if task.device == "cpu":
-            _refuse_what_cannot_fit(graph, task)
+        self._refuse_beyond_memory(memory_needs.of_task(graph, task), task.device)
         began = perf_counter()
         _refuse_precision(task)
         half = {} if task.dtype == SINGLE else {"dtype": task.dtype}
@@ -258,8 +278,7 @@ class Child:
 
     def _prepare_own(self, request: messages.PrepareOwn) -> messages.Reply:
         values = request.task.batch * prod(request.own.input)
-        if request.task.device == "cpu":
-            _refuse_beyond_memory(4 * values)
+        self._refuse_beyond_memory(4 * values, request.task.device)
         try:
             ready = worker_own.make_ready(self.framework, _pass(request.task), request)
         except worker_own.ForeignModel as error:
@@ -273,7 +292,8 @@ class Child:
     def _examine(self, request: messages.Examine) -> messages.Reply:
         graph, framework = architecture(request.architecture), self.framework
         _refuse_single_values(graph, request.batch)
-        _refuse_what_cannot_be_examined(graph, request.batch)
+        needed = memory_needs.of_examination(graph, request.batch, request.dtype)
+        self._refuse_beyond_memory(needed, "cpu")
         framework.prepare("cpu", request.threads)
         values = weights.filler(graph, request.seed)
         batch = weights.batch(graph, request.batch, request.seed)
@@ -339,32 +359,6 @@ def _pass(task: Task) -> Pass:
             raise AssertionError(f"a task with the pass {task.pass_!r}")
 
 
-def _refuse_what_cannot_fit(graph: Graph, task: Task) -> None:
-    """Refuses what needs more memory than there is, by a lower bound that no run can beat."""
-    per_value = 4
-    shapes = [prod(node.output) for node in graph]
-    # Inference holds at least one layer's input and output, training every layer's output
-    # that a weight's gradient needs.
-    kept = [prod(graph[n.inputs[0]].output) for n in graph if n.parameters]
-    live = max(shapes) if task.pass_ == "forward" else sum(kept)
-    copies = 1 if task.pass_ == "forward" else 2
-    needed = per_value * (live * task.batch + copies * graph.parameters)
-    _refuse_beyond_memory(needed)
-
-
-def _refuse_what_cannot_be_examined(graph: Graph, batch: int) -> None:
-    """Refuses what needs more memory than there is: every output, the weights, their gradients."""
-    per_value, copies = 8, 3
-    outputs = batch * sum(prod(node.output) for node in graph)
-    _refuse_beyond_memory(per_value * (outputs + copies * graph.parameters))
-
-
-def _refuse_beyond_memory(needed: Byte) -> None:
-    available = machine.available_bytes()
-    if needed > available:
-        raise DoesNotFit(needed, available)
-
-
 def _refuse_precision(task: Task | messages.Attain) -> None:
     if task.device == "cpu" and task.dtype == "float16":
         remedy = "choose bfloat16, or a GPU"
@@ -382,16 +376,6 @@ def _refuse_single_values(graph: Graph, batch: int) -> None:
             )
 
 
-class DoesNotFit(ConvbenchError):
-    """A task that needs more memory than the machine has."""
-
-    def __init__(self, needed: Byte, available: Byte) -> None:
-        super().__init__(
-            f"does not fit: needs at least {size(needed)} of memory, {size(available)} is "
-            "available; choose a smaller batch"
-        )
-
-
 def _difference(report: CheckReport) -> str:
     found, count = report.differs[0], len(report.differs)
     more = f" (and {count - 1} more)" if count > 1 else ""
@@ -400,11 +384,6 @@ def _difference(report: CheckReport) -> str:
         f"{found.observed or found.computed}, {'printed' if found.printed else 'described'} is "
         f"{found.printed or found.computed}{more}; see convbench check {report.name}"
     )
-
-
-def _sentence(error: Exception) -> str:
-    """The first line of what a framework says, or the plain fact if it is about memory."""
-    return "out of memory; choose a smaller batch" if is_about_memory(error) else said(error)
 
 
 if __name__ == "__main__":

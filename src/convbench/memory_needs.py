@@ -1,0 +1,130 @@
+"""How much memory a task needs at least, by arithmetic, and how it is told that it does not fit.
+
+A lower bound must hold for whatever a framework may do: it leaves out everything that some order
+of the work, or some compiler, could do without. What fits is never refused.
+"""
+
+from __future__ import annotations
+
+import re
+from math import prod
+
+from attrs import frozen
+
+from convbench import machine
+from convbench.errors import ConvbenchError
+from convbench.graph import Graph
+from convbench.ops import BatchNorm, Conv, Dense, Dropout, Flatten
+from convbench.record import Task
+from convbench.units import Byte, size
+
+VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+RECOMPUTING = ("compiled",)
+"""Modes in which what a gradient needs may be computed again instead of being kept."""
+
+
+@frozen(str=False, eq=False)
+class DoesNotFit(ConvbenchError):
+    """A task that needs more memory than it may have."""
+
+    needed: Byte
+    """At least so much; 0 where nobody knows."""
+    there: str = ""
+    """What there is, as in "the limit is 8.00 GiB"."""
+
+    def __str__(self) -> str:
+        needs = f"needs at least {size(self.needed)} of memory" if self.needed > 0 else ""
+        facts = ", ".join(filter(None, (needs, self.there))) or "there is no memory left"
+        return f"does not fit: {facts}; choose a smaller batch"
+
+
+def of_limit(limit: Byte) -> str:
+    """What there is, where a limit says so."""
+    return f"the limit is {size(limit)}"
+
+
+def refuse_beyond(needed: Byte, limit: Byte | None) -> None:
+    """Raises DoesNotFit for what needs more than the limit, or than the machine has left."""
+    if limit is not None and needed > limit:
+        raise DoesNotFit(needed, of_limit(limit))
+    available = machine.available_bytes()
+    if needed > available:
+        raise DoesNotFit(needed, f"{size(available)} is available")
+
+
+def of_task(graph: Graph, task: Task) -> Byte:
+    """What a task holds at one moment at least: the largest of what three moments hold."""
+    weights = graph.parameters + graph.buffers
+    inference = weights + task.batch * _layer_at_work(graph)
+    if task.pass_ == "forward":
+        values = inference
+    else:
+        # When the gradients begin, all that they need is there, and none of them. Then what they
+        # need may go as they come: in the end the gradients are there, unless each is used, and
+        # dropped, at once.
+        momentum = graph.parameters if task.pass_ == "train_step" else 0
+        kept = 0 if task.mode in RECOMPUTING else task.batch * _kept_for_gradients(graph)
+        largest = max((node.parameters for node in graph), default=0)
+        gradients = graph.parameters if task.pass_ == "backward" else largest
+        values = max(inference + momentum, weights + momentum + max(kept, gradients))
+    return VALUE_BYTES.get(task.dtype, min(VALUE_BYTES.values())) * values
+
+
+def of_examination(graph: Graph, batch: int, dtype: str) -> Byte:
+    """What it takes to answer with every node's output and to train the weights with momentum."""
+    outputs = sum(prod(n.output) for n in graph if not isinstance(n.op, Flatten | Dropout))
+    return VALUE_BYTES[dtype] * (batch * outputs + 3 * graph.parameters)
+
+
+def _layer_at_work(graph: Graph) -> int:
+    """The images, and the layer whose input and output are the most values, for one image.
+
+    Only of layers that multiply with weights: others may share memory, or be merged.
+    """
+    images = prod(graph.input)
+    sizes = [
+        prod(node.output) + sum(prod(graph[name].output) for name in node.inputs if name != first)
+        for first in [graph.nodes[0].address]
+        for node in graph.leading_to((graph.output.address,))
+        if isinstance(node.op, Conv | Dense)
+    ]
+    return images + max(sizes, default=0)
+
+
+def _kept_for_gradients(graph: Graph) -> int:
+    """What must outlive the forward pass, for one image: the inputs of layers that are trained.
+
+    Those that lead to the network's own answer alone: an auxiliary classifier may be done with
+    before that is known. What several layers read is kept once.
+    """
+    kept: dict[str, int] = {graph.nodes[0].address: prod(graph.input)}
+    for node in graph.leading_to((graph.output.address,)):
+        if isinstance(node.op, Conv | Dense | BatchNorm) and node.parameters:
+            source = graph[node.inputs[0]]
+            while isinstance(source.op, Flatten | Dropout):  # which may be what entered them
+                source = graph[source.inputs[0]]
+            kept[source.address] = prod(source.output)
+    return sum(kept.values())
+
+
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
+_ASKED = re.compile(r"(?:to allocate|unable to allocate) ([\d.]+) (\w+)", re.IGNORECASE)
+_SHAPED = re.compile(r"allocating tensor with shape\[([\d,]+)\] and type (\w+)")
+_SHAPED_BYTES = {"double": 8, "float": 4, "bfloat16": 2, "half": 2}
+
+
+def asked_for(text: str) -> Byte:
+    """The memory that a framework says it asked for in vain; 0 if it does not say.
+
+    >>> asked_for("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes.")
+    64
+    >>> asked_for("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of")
+    2147483648
+    >>> asked_for("OOM when allocating tensor with shape[4,64,8,8] and type float on /job")
+    65536
+    """
+    if (plain := _ASKED.search(text)) and plain[2] in _UNITS:
+        return int(float(plain[1]) * _UNITS[plain[2]])
+    if shaped := _SHAPED.search(text):
+        return prod(map(int, shaped[1].split(","))) * _SHAPED_BYTES.get(shaped[2], 1)
+    return 0
