@@ -55,6 +55,7 @@ ALLOWED = {
     "canon": ("architectures", "graph", "messages", "reference", "errors"),
     "messages": ("record", "check", "errors", "modes", "own", "units"),
     "host_memory": ("units",),
+    "batch_search": ("units",),
     "memory_needs": ("errors", "graph", "machine", "ops", "record", "units"),
     "machine": ("record", "units", "convbench"),
     "worker": (

@@ -49,7 +49,7 @@ class Unhappy(Child):
     """Refuses every round."""
 
     def ask(self, *_):
-        return messages.Refused("RuntimeError: unhappy")
+        return messages.Refused("RuntimeError: unhappy", outcome="failed")
 
 
 def uneven(step_s: float, share: float = 0.01, seed: int = 1) -> Iterator[float]:

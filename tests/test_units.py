@@ -51,6 +51,27 @@ def test_text(form, value, text):
     assert form(value) == text
 
 
+SIZES = {
+    "8GiB": 8 * 2**30,
+    "500MB": 500 * 10**6,
+    " 1.5 gib ": 3 * 2**29,
+    "100kb": 10**5,
+    "7B": 7,
+    "2TiB": 2**41,
+}
+
+
+@pytest.mark.parametrize(("text", "value"), SIZES.items())
+def test_an_amount_of_memory_is_read_with_its_unit(text, value):
+    assert units.byte_count(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "8", "GiB", "-1GiB", "8 gigs", "1e3MB", "8GiB of RAM"])
+def test_an_amount_without_a_known_unit_is_not_guessed_at(text):
+    with pytest.raises(ValueError, match="a size such as 8GiB or 500MB was wanted, not"):
+        units.byte_count(text)
+
+
 @alike
 @given(st.floats(min_value=1e-9, max_value=1e9), st.integers(min_value=1, max_value=6))
 def test_significant_digits_keep_the_value(value, digits):
