@@ -73,8 +73,8 @@ ALLOWED = {
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
-        *("architectures", "examination", "graph", "memory_needs", "own", "parity", "processors"),
-        "timing",
+        *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
+        *("parity", "processors", "timing"),
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (

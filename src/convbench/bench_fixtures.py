@@ -10,7 +10,7 @@ import pytest
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench.architectures import architecture
-from convbench.cases import Case, Timed, compared
+from convbench.cases import LARGEST, Case, Timed, compared
 from convbench.errors import ConvbenchError
 from convbench.examination import Settings
 from convbench.record import Measurement
@@ -83,7 +83,8 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
         try:
             refuse_xdist(config)
             task, run = state.task(timed, pass_of(node)), state.opened(config)
-            measurement = run.time(task, keep=not benchmark.disabled)
+            keep, search = not benchmark.disabled, timed.batch == LARGEST
+            measurement = run.time_largest(task) if keep and search else run.time(task, keep=keep)
         except ConvbenchError as error:
             failure = error
         except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
@@ -15,6 +15,9 @@ from convbench.frameworks import FRAMEWORKS, known
 from convbench.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
 
 Item = TypeVar("Item")
+Batch: TypeAlias = int | Literal["max"] | None
+"""Images in a batch: so many, as many as fit, or what suits the device."""
+LARGEST: Literal["max"] = "max"
 
 
 @frozen
@@ -76,14 +79,11 @@ class Timed:
     """What one test times: a case with one batch, in one of the processes that repeat it."""
 
     case: Case
-    batch: int | None = None
-    """Images in a batch; None leaves it to the device."""
+    batch: Batch = None
     process: int = 1
 
 
-def timed(
-    chosen: Sequence[Case], batches: Sequence[int | None], processes: int
-) -> dict[str, Timed]:
+def timed(chosen: Sequence[Case], batches: Sequence[Batch], processes: int) -> dict[str, Timed]:
     """What there is to time, by the name of its test: each case with each batch in each process."""
     found = {}
     for case in chosen:

@@ -23,6 +23,9 @@ RECOMPUTING = ("compiled",)
 """Modes in which what a gradient needs may be computed again instead of being kept."""
 
 
+CALLED, REMEDY = "does not fit: ", "; choose a smaller batch"
+
+
 @frozen(str=False, eq=False)
 class DoesNotFit(ConvbenchError):
     """A task that needs more memory than it may have."""
@@ -34,8 +37,17 @@ class DoesNotFit(ConvbenchError):
 
     def __str__(self) -> str:
         needs = f"needs at least {size(self.needed)} of memory" if self.needed > 0 else ""
-        facts = ", ".join(filter(None, (needs, self.there))) or "there is no memory left"
-        return f"does not fit: {facts}; choose a smaller batch"
+        told = ", ".join(filter(None, (needs, self.there))) or "there is no memory left"
+        return f"{CALLED}{told}{REMEDY}"
+
+
+def facts(refusal: str) -> str:
+    """What is needed, and what there is, of a sentence that says that a task does not fit.
+
+    >>> facts("does not fit: needs at least 9.00 GiB of memory; choose a smaller batch")
+    'needs at least 9.00 GiB of memory'
+    """
+    return refusal.removeprefix(CALLED).removesuffix(REMEDY)
 
 
 def of_limit(limit: Byte) -> str:

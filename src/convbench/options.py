@@ -14,7 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from convbench import architectures, canon, frameworks
-from convbench.cases import Case, cases
+from convbench.cases import LARGEST, Batch, Case, cases
 from convbench.errors import BadOption, UnknownName
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
@@ -57,7 +57,11 @@ def add(parser: Any) -> None:
         help=f"of {', '.join(MODES)}; with a plus several at once",
     )
     option("--bench-dtype", metavar="NAMES", default=SINGLE, help=f"of {', '.join(DTYPES)}")
-    option("--bench-batch", metavar="N,…", help="images in a batch (default: 4, on a GPU 32)")
+    option(
+        "--bench-batch",
+        metavar="N,…",
+        help="images in a batch, or max: as many as fit (default: 4, on a GPU 32)",
+    )
     option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
     option(
@@ -113,8 +117,8 @@ class Options:
     asked_for: bool
     """Whether the frameworks were named: then one that is missing is a failure."""
     passes: tuple[str, ...]
-    batches: tuple[int | None, ...]
-    """Images in a batch, one after the other; None leaves it to the device."""
+    batches: tuple[Batch, ...]
+    """Images in a batch, one after the other."""
     device: str | None
     threads: int | None
     seconds: Second
@@ -184,11 +188,14 @@ def _names(config: Any, option: str) -> tuple[str, ...]:
     return names
 
 
-def _batches(config: Any) -> tuple[int | None, ...]:
+def _batches(config: Any) -> tuple[Batch, ...]:
     """The batches to go through, each once."""
     if config.getoption("bench_batch") is None:
         return (None,)
-    return tuple(dict.fromkeys(_positive("batch", word, int) for word in _names(config, "batch")))
+    words = _names(config, "batch")
+    return tuple(
+        dict.fromkeys(LARGEST if w == LARGEST else _positive("batch", w, int) for w in words)
+    )
 
 
 def _precision(config: Any) -> float:

@@ -128,6 +128,8 @@ class Measurement:
     """Steps in one round; a round's value is the mean of them."""
     rounds_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
     memory: Memory = field(factory=Memory)
+    batch_search: str | None = None
+    """What ended the search for the largest batch that fits, where the task's is that."""
     budget_s: Second | None = field(default=None, validator=optional([*SECONDS, gt(0.0)]))
     """Seconds that rounds were to be timed for."""
     load_before: float | None = field(default=None, validator=LOAD)

@@ -11,7 +11,7 @@ from convbench.parity import SAME, Parity
 from convbench.plausibility import BESIDE, beside, doubts
 from convbench.record import Entry, Measurement, Task
 from convbench.stats import Interval
-from convbench.tables import ABSENT, table
+from convbench.tables import ABSENT, escaped, table
 from convbench.units import rate, seconds, significant
 
 BUSY = 1.5
@@ -100,8 +100,20 @@ def throughput(entries: Sequence[Entry]) -> str:
             + (PARITY_NOTE if len({e.task.variant for e in own}) > 1 else "")
         )
         parts.append(table(_throughput_rows(own, same, marks)))
-        parts += _few_rounds(own)
+        parts += _few_rounds(own) + _searches(own)
     return "\n\n".join(parts)
+
+
+def _searches(own: Sequence[Estimate]) -> list[str]:
+    """What ended the search for each batch that is the largest that fits, if any is."""
+    ended = {
+        f"- {e.task.architecture} {e.task.variant}: {m.batch_search}"
+        for e in own
+        for m in e.measurements
+        if m.batch_search is not None
+    }
+    lines = "\n".join(map(escaped, sorted(ended)))
+    return [f"The largest batches that fit:\n\n{lines}"] if ended else []
 
 
 def _what(own: Sequence[Estimate]) -> str:

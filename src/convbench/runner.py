@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,9 @@ from attrs import define, evolve, field
 
 from convbench import machine, memory_needs, messages
 from convbench.architectures import architecture
+from convbench.batch_search import Found, largest
 from convbench.check import CheckReport
-from convbench.errors import FrameworkMissing, TaskRefused, WorkerFailed
+from convbench.errors import FrameworkMissing, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.examination import Settings, Side, parity
 from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
@@ -24,10 +26,20 @@ from convbench.modes import DEFAULT, variant
 from convbench.own import OwnModel
 from convbench.parity import Parity
 from convbench.processors import CpuUse
-from convbench.record import Attainable, Entry, Journal, Measurement, Task, Unchecked, condensed
+from convbench.record import (
+    Attainable,
+    Entry,
+    Journal,
+    Measurement,
+    Outcome,
+    Task,
+    Unchecked,
+    condensed,
+)
 from convbench.timing import Budget, Rounds, usual
 from convbench.units import Second
 
+SEARCHING = "searching the largest batch"
 VERIFYING, BUILDING = "building, verifying and warming up", "building and warming up"
 ONCE = Budget(seconds=1e-6, precision=1.0)
 """For who wants to see that a task can be timed, and no figure."""
@@ -50,6 +62,7 @@ class Run:
     lost: str | None = None
     """Why entries are not on disk, once the journal could not be written."""
     _launchers: dict[str, Launcher] = field(factory=dict)
+    _largest: dict[Task, Found] = field(factory=dict)
     _unusable: dict[str, FrameworkMissing] = field(factory=dict)
     _attained: set[tuple[str, messages.Attain]] = field(factory=set)
 
@@ -99,14 +112,57 @@ class Run:
             )
             raise
 
-    def time(self, task: Task, *, keep: bool = True) -> Measurement:
+    def time_largest(self, task: Task) -> Measurement:
+        """What came of one task with the largest batch that fits, whatever batch it has.
+
+        Raises as `time` does.
+        """
+        begun = _begun(task, self.budget)
+        try:
+            found = self._largest_batch(task)
+            if found.batch is None:
+                raise OutOfMemory(task.label, SEARCHING, found.stopped)
+        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
+            self.keep(_unfinished(begun, error))
+            raise
+        return self.time(evolve(task, batch=found.batch), batch_search=found.stopped)
+
+    def _largest_batch(self, task: Task) -> Found:
+        """What the search for it came to; one search does for all processes that repeat a task."""
+        first = 1 if task.pass_ == "forward" else 2  # one value a channel cannot be normalized
+        key = evolve(task, batch=first, process=1)
+        if key not in self._largest:
+            self._largest[key] = largest(partial(self._why_not, key), first=first)
+        return self._largest[key]
+
+    def _why_not(self, task: Task, batch: int) -> str | None:
+        """Why a batch does not fit, if a child that takes a few steps with it finds that out."""
+        try:
+            with self._open(task.framework, task.label) as child:
+                wanted = evolve(task, batch=batch)
+                child.needed_bytes = memory_needs.of_task(architecture(task.architecture), wanted)
+                request = messages.Prepare(wanted, str(self.tables), 0.0)
+                reply = child.ask(request, messages.Prepared, SEARCHING)
+                if isinstance(reply, messages.Refused):
+                    raise reply.as_error(child.task, SEARCHING)
+        except OutOfMemory as error:
+            return memory_needs.facts(error.why)
+        except WorkerFailed as error:
+            if batch == task.batch:  # it is no matter of the batch
+                raise
+            return error.reason
+        return None
+
+    def time(
+        self, task: Task, *, keep: bool = True, batch_search: str | None = None
+    ) -> Measurement:
         """What came of one task; that, or why nothing came of it, is kept.
 
         With `keep` off, one step is enough. Raises FrameworkMissing; WorkerFailed for what went
         wrong with this task alone.
         """
         budget = self.budget if keep else ONCE
-        measurement = _begun(task, budget)
+        measurement = evolve(_begun(task, budget), batch_search=batch_search)
         request = messages.Prepare(task, str(self.tables), budget.warmup_s)
         try:
             if keep and self.journal is not None:
@@ -118,12 +174,8 @@ class Run:
                     self._keep_report(reply.report)
                 measurement = _timed(child, measurement, reply, VERIFYING, budget)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            refused = isinstance(error, TaskRefused)
-            outcome = evolve(
-                measurement, outcome="refused" if refused else "failed", reason=_why(error)
-            )
             if keep:
-                self.keep(outcome)
+                self.keep(_unfinished(measurement, error))
             raise
         if keep:
             self.keep(measurement)
@@ -210,6 +262,12 @@ def _begun(task: Task, budget: Budget) -> Measurement:
     return Measurement(
         task=task, outcome="failed", budget_s=budget.seconds, load_before=machine.load()
     )
+
+
+def _unfinished(measurement: Measurement, error: BaseException) -> Measurement:
+    """What is kept of a task without a result."""
+    outcome: Outcome = "refused" if isinstance(error, TaskRefused) else "failed"
+    return evolve(measurement, outcome=outcome, reason=_why(error))
 
 
 def _timed(

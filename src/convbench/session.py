@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field
 
 from convbench import frameworks, machine, options
-from convbench.cases import Case, Timed
+from convbench.cases import LARGEST, Batch, Case, Timed
 from convbench.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
@@ -22,9 +22,11 @@ from convbench.record import JOURNAL, Journal, Measurement, Task
 from convbench.reference import tables_folder
 from convbench.runner import Run
 from convbench.timing import Budget
-from convbench.units import Second
+from convbench.units import Byte, Second
 
 TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
+FILLED = 0.9
+"""The share of the memory that is left which the largest batch may take."""
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 
 
@@ -55,19 +57,21 @@ class State:
 
     def batch(self) -> int:
         """Images in a batch where one number is wanted: the first that was asked for."""
-        return self.options.batches[0] or DEFAULT_BATCH[self.device()]
+        return self._number(self.options.batches[0])
+
+    def _number(self, batch: Batch) -> int:
+        return batch if isinstance(batch, int) else DEFAULT_BATCH[self.device()]
 
     def task(self, timed: Timed, pass_: str) -> Task:
         """The task of one benchmark, with what the machine decides where nobody did."""
-        device = self.device()
         return Task(
             architecture=timed.case.architecture,
             framework=timed.case.framework,
             mode=timed.case.mode,
             dtype=timed.case.dtype,
             pass_=pass_,
-            batch=timed.batch or DEFAULT_BATCH[device],
-            device=device,
+            batch=self._number(timed.batch),
+            device=self.device(),
             threads=self.threads(),
             process=timed.process,
         )
@@ -83,10 +87,16 @@ class State:
                 timeout_s=self.options.timeout_s,
                 journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
                 folder=config.rootpath,
-                launch=partial(Launcher, own=self.own, memory_limit=self.options.memory_limit),
+                launch=partial(Launcher, own=self.own, memory_limit=self._memory_limit()),
                 order_seed=self.options.seed if self.options.processes > 1 else None,
             )
         return self.run
+
+    def _memory_limit(self) -> Byte | None:
+        """The limit that was given; one that spares the machine where batches are to fill it."""
+        if self.options.memory_limit is None and LARGEST in self.options.batches:
+            return int(FILLED * machine.available_bytes())
+        return self.options.memory_limit
 
     def _name(self) -> str:
         """The run by its time and its device."""
