@@ -56,7 +56,7 @@ ALLOWED = {
     "messages": ("record", "check", "errors", "modes", "own", "units"),
     "host_memory": ("units",),
     "batch_search": ("units",),
-    "memory_needs": ("errors", "graph", "machine", "ops", "record", "units"),
+    "memory_needs": ("errors", "graph", "machine", "modes", "ops", "record", "units"),
     "machine": ("record", "units", "convbench"),
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),

@@ -5,7 +5,7 @@ It knows nothing of memory: what fits is for a callable to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TypeAlias
 
@@ -68,3 +68,14 @@ def largest(
         if fits == most:
             return Found(most, f"batch {count(most)} fits, and is the largest that is tried")
     return Found(fits, f"batch {count(fits)} fits, {count(does_not or 0)} does not: {reason}")
+
+
+def smaller_than(batch: int) -> Iterator[int]:
+    """Batches each a sixteenth smaller than the one before.
+
+    >>> list(smaller_than(5)), next(smaller_than(160))
+    ([4, 3, 2, 1], 150)
+    """
+    while batch > 1:
+        batch -= max(1, batch // GRAIN)
+        yield batch

@@ -14,13 +14,14 @@ from attrs import frozen
 from convbench import machine
 from convbench.errors import ConvbenchError
 from convbench.graph import Graph
+from convbench.modes import parts
 from convbench.ops import BatchNorm, Conv, Dense, Dropout, Flatten
 from convbench.record import Task
 from convbench.units import Byte, size
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
-RECOMPUTING = ("compiled",)
-"""Modes in which what a gradient needs may be computed again instead of being kept."""
+KEEPING = ("pytorch", "keras", "keras-torch")
+"""Frameworks that keep what gradients need, where no compiler may compute it once more."""
 
 
 CALLED, REMEDY = "does not fit: ", "; choose a smaller batch"
@@ -66,20 +67,20 @@ def refuse_beyond(needed: Byte, limit: Byte | None) -> None:
 
 def of_task(graph: Graph, task: Task) -> Byte:
     """What a task holds at one moment at least: the largest of what three moments hold."""
-    weights = graph.parameters + graph.buffers
-    inference = weights + task.batch * _layer_at_work(graph)
+    value = VALUE_BYTES.get(task.dtype, min(VALUE_BYTES.values()))
+    weight = max(value, VALUE_BYTES["float32"])  # half precisions are mixed
+    weights = weight * (graph.parameters + graph.buffers)
+    at_work = value * task.batch * _layer_at_work(graph)
     if task.pass_ == "forward":
-        values = inference
-    else:
-        # When the gradients begin, all that they need is there, and none of them. Then what they
-        # need may go as they come: in the end the gradients are there, unless each is used, and
-        # dropped, at once.
-        momentum = graph.parameters if task.pass_ == "train_step" else 0
-        kept = 0 if task.mode in RECOMPUTING else task.batch * _kept_for_gradients(graph)
-        largest = max((node.parameters for node in graph), default=0)
-        gradients = graph.parameters if task.pass_ == "backward" else largest
-        values = max(inference + momentum, weights + momentum + max(kept, gradients))
-    return VALUE_BYTES.get(task.dtype, min(VALUE_BYTES.values())) * values
+        return weights + at_work
+    # When the gradients begin, all that they need is there, and none of them. Then what they need
+    # may go as they come: in the end they are there, unless each is used, and dropped, at once.
+    momentum = weight * graph.parameters if task.pass_ == "train_step" else 0
+    keeps = task.framework in KEEPING and "compiled" not in parts(task.mode)
+    kept = value * task.batch * _kept_for_gradients(graph) if keeps else 0
+    largest = max((node.parameters for node in graph), default=0)
+    gradients = weight * (graph.parameters if task.pass_ == "backward" else largest)
+    return weights + momentum + max(at_work, kept, gradients)
 
 
 def of_examination(graph: Graph, batch: int, dtype: str) -> Byte:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from attrs import define, evolve, field
 
 from convbench import machine, memory_needs, messages
 from convbench.architectures import architecture
-from convbench.batch_search import Found, largest
+from convbench.batch_search import Found, largest, smaller_than
 from convbench.check import CheckReport
 from convbench.errors import FrameworkMissing, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.examination import Settings, Side, parity
@@ -40,6 +41,8 @@ from convbench.timing import Budget, Rounds, usual
 from convbench.units import Second
 
 SEARCHING = "searching the largest batch"
+SMALLER = 3
+"""How often a batch that was seen to fit and then does not is made smaller."""
 VERIFYING, BUILDING = "building, verifying and warming up", "building and warming up"
 ONCE = Budget(seconds=1e-6, precision=1.0)
 """For who wants to see that a task can be timed, and no figure."""
@@ -122,10 +125,30 @@ class Run:
             found = self._largest_batch(task)
             if found.batch is None:
                 raise OutOfMemory(task.label, SEARCHING, found.stopped)
+            begun = evolve(begun, batch_search=found.stopped)
+            measurement = self._time_at_most(begun, found.batch)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
             self.keep(_unfinished(begun, error))
             raise
-        return self.time(evolve(task, batch=found.batch), batch_search=found.stopped)
+        self.keep(measurement)
+        return measurement
+
+    def _time_at_most(self, begun: Measurement, batch: int) -> Measurement:
+        """A measurement with this batch, or with the next smaller ones if that is too large.
+
+        Rounds may need a little more than the few steps that were tried.
+        """
+        failure: OutOfMemory | None = None
+        for this in (batch, *islice(smaller_than(batch), SMALLER)):
+            try:
+                task = evolve(begun.task, batch=this)
+                return self._measured(evolve(begun, task=task), self.budget)
+            except OutOfMemory as error:
+                told = f"while timing {this:,} did not: {memory_needs.facts(error.why)}"
+                begun = evolve(begun, batch_search=f"{begun.batch_search}; {told}")
+                failure = error
+        assert failure is not None
+        raise failure
 
     def _largest_batch(self, task: Task) -> Found:
         """What the search for it came to; one search does for all processes that repeat a task."""
@@ -153,29 +176,21 @@ class Run:
             return error.reason
         return None
 
-    def time(
-        self, task: Task, *, keep: bool = True, batch_search: str | None = None
-    ) -> Measurement:
+    def time(self, task: Task, *, keep: bool = True) -> Measurement:
         """What came of one task; that, or why nothing came of it, is kept.
 
         With `keep` off, one step is enough. Raises FrameworkMissing; WorkerFailed for what went
         wrong with this task alone.
         """
         budget = self.budget if keep else ONCE
-        measurement = evolve(_begun(task, budget), batch_search=batch_search)
-        request = messages.Prepare(task, str(self.tables), budget.warmup_s)
+        begun = _begun(task, budget)
         try:
             if keep and self.journal is not None:
                 self._attain(task)
-            with self._open(task.framework, task.label) as child:
-                child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
-                reply = child.ask(request, messages.Prepared, VERIFYING)
-                if reply.report is not None and keep:
-                    self._keep_report(reply.report)
-                measurement = _timed(child, measurement, reply, VERIFYING, budget)
+            measurement = self._measured(begun, budget, keep=keep)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
             if keep:
-                self.keep(_unfinished(measurement, error))
+                self.keep(_unfinished(begun, error))
             raise
         if keep:
             self.keep(measurement)
@@ -206,6 +221,17 @@ class Run:
                 stolen_cores=cpu.stolen_cores,
             )
             self.keep(peak)
+
+    def _measured(self, begun: Measurement, budget: Budget, *, keep: bool = True) -> Measurement:
+        """A measurement that has begun, with its rounds."""
+        task = begun.task
+        request = messages.Prepare(task, str(self.tables), budget.warmup_s)
+        with self._open(task.framework, task.label) as child:
+            child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
+            reply = child.ask(request, messages.Prepared, VERIFYING)
+            if reply.report is not None and keep:
+                self._keep_report(reply.report)
+            return _timed(child, begun, reply, VERIFYING, budget)
 
     def time_own(self, task: Task, own: OwnModel, seconds: Second | None = None) -> Measurement:
         """What came of one pass of a model of one's own; none of it is kept.
