@@ -261,7 +261,7 @@ def test_memory_that_nobody_could_tell_is_not_zero():
 
 
 def test_a_label_is_a_few_words():
-    assert TASK.label == "vgg16 keras compiled train_step"
+    assert TASK.label == "vgg16 keras compiled bfloat16 train_step"
     assert evolve(TASK, mode="default").label == "vgg16 keras train_step"
 
 
