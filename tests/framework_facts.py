@@ -13,7 +13,7 @@ import numpy as np
 
 from convbench.architectures import architecture
 from convbench.evidence import writing
-from convbench.frameworks import PASSES, load_framework
+from convbench.frameworks import EVERYWHERE, load_framework
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.graph import Builder
 from convbench.infer import Tensor
@@ -38,7 +38,7 @@ def facts_of(framework, graph, folder, mode):
     loaded = framework.read(model)
     arrays = {"answer": framework.run(model, images)}
     changed = {}
-    for pass_ in PASSES:
+    for pass_ in EVERYWHERE:
         framework.load(model, values)
         framework.step(model, pass_, images, labels)()
         after = framework.read(model)

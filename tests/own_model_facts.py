@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convbench.frameworks import LEARNING_RATE, PASSES, load_framework
+from convbench.frameworks import EVERYWHERE, LEARNING_RATE, load_framework
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((4, 3, 6, 6), dtype=np.float32)
@@ -33,7 +33,7 @@ def pytorch() -> dict[str, object]:
     from convbench.frameworks.pytorch import PyTorch  # noqa: PLC0415
 
     framework, changes = PyTorch(), {}
-    for pass_ in PASSES:
+    for pass_ in EVERYWHERE:
         model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(32, 3))
         answer = framework.answer(model, IMAGES)
         step = framework.own_step(model, pass_, IMAGES, LABELS, None)
@@ -65,7 +65,7 @@ def keras(name: str) -> dict[str, object]:
 
     from convbench.frameworks.keras_losses import cross_entropy  # noqa: PLC0415
 
-    for pass_ in PASSES:
+    for pass_ in EVERYWHERE:
         norm, dense = layers.BatchNormalization(), layers.Dense(3)
         model = Sequential([layers.Conv2D(2, 3), norm, layers.Flatten(), dense])
         answer = framework.answer(model, IMAGES.transpose(0, 2, 3, 1))

@@ -110,16 +110,22 @@ CASES = cases(("lenet5", "vgg16", "zfnet"), ("pytorch", "keras"), ("default",))
 
 def test_a_test_is_named_by_its_batch_and_process_where_there_are_several():
     one = CASES[:1]
-    assert timed(one, (None,), 1) == {"lenet5-pytorch": Timed(one[0])}
-    assert [*timed(one, (1, 8), 2)] == [
+    assert timed(one, "forward", (None,), 1) == {"lenet5-pytorch": Timed(one[0])}
+    assert [*timed(one, "forward", (1, 8), 2)] == [
         *("lenet5-pytorch-batch1-process1", "lenet5-pytorch-batch1-process2"),
         *("lenet5-pytorch-batch8-process1", "lenet5-pytorch-batch8-process2"),
     ]
-    assert timed(one, (1, 8), 1)["lenet5-pytorch-batch8"] == Timed(one[0], 8, 1)
+    assert timed(one, "forward", (1, 8), 1)["lenet5-pytorch-batch8"] == Timed(one[0], 8, 1)
+
+
+def test_a_pass_is_timed_where_the_framework_has_it_and_the_mode_knows_it():
+    chosen = cases(("lenet5",), ("pytorch", "keras"), ("default", "eager"))
+    assert [*timed(chosen, "predict", (None,), 1)] == ["lenet5-keras"]
+    assert len(timed(chosen, "forward", (None,), 1)) == 3
 
 
 def blocks(seed, processes=20):
-    items = [(what, "forward") for what in timed(CASES, (1, 8), processes).values()]
+    items = [(what, "forward") for what in timed(CASES, "forward", (1, 8), processes).values()]
     ordered = shuffled(items, lambda item: item, seed)
     assert sorted(map(repr, ordered)) == sorted(map(repr, items)), "each once"
     size = len(items) // processes

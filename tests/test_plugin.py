@@ -24,7 +24,7 @@ from tests.conftest import output, wait_for
 pytestmark = pytest.mark.processes
 
 
-@pytest.mark.parametrize("name", frameworks.PASSES)
+@pytest.mark.parametrize("name", frameworks.EVERYWHERE)
 def test_one_pass_alone_is_run_if_one_is_chosen(pytester, name):
     result = bench(pytester, "--bench-pass", name, "--benchmark-only", "-rP", "--bench-report", "r")
     result.assert_outcomes(passed=1, skipped=1, deselected=2)

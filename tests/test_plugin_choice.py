@@ -51,6 +51,7 @@ BAD_OPTIONS = {
     "--bench-arch=,": "--bench-arch",
     "--bench-pass=forwards": "unknown pass 'forwards'; did you mean forward?",
     "--bench-pass=,": "--bench-pass",
+    "--bench-pass=predict": "pass predict: tests.fakes has none; choose --bench-framework keras",
     "--bench-device=tpu": "unknown device 'tpu'",
     "--bench-framework=torch": "unknown framework 'torch'; did you mean pytorch or keras-torch?",
     "--bench-framework=,": "--bench-framework",

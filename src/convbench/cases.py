@@ -83,10 +83,20 @@ class Timed:
     process: int = 1
 
 
-def timed(chosen: Sequence[Case], batches: Sequence[Batch], processes: int) -> dict[str, Timed]:
-    """What there is to time, by the name of its test: each case with each batch in each process."""
+def timed(
+    chosen: Sequence[Case], pass_: str, batches: Sequence[Batch], processes: int
+) -> dict[str, Timed]:
+    """What there is to time, by the name of its test: each case with each batch in each process.
+
+    Cases whose framework does not have the pass are left out, and `predict` in modes that it does
+    not know.
+    """
     found = {}
     for case in chosen:
+        if pass_ not in known(case.framework).passes:
+            continue
+        if pass_ == "predict" and case.mode != DEFAULT:
+            continue
         for batch in batches:
             for process in range(1, processes + 1):
                 name = case.id + (f"-batch{batch}" if len(batches) > 1 else "")

@@ -15,7 +15,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from convbench import architectures, frameworks, machine
 from convbench.errors import BadOption, ConvbenchError, OtherFramework
-from convbench.frameworks import FRAMEWORKS, PASSES
+from convbench.frameworks import EVERYWHERE, FRAMEWORKS
 from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.options import MOST, one_of
@@ -153,8 +153,8 @@ def _sizes(value: Any) -> tuple[int, ...]:
 def _passes(value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not names:
-        raise BadOption("passes", f"one or more of {', '.join(PASSES)}", str(value))
-    return tuple(dict.fromkeys(one_of("pass", str(name), PASSES) for name in names))
+        raise BadOption("passes", f"one or more of {', '.join(EVERYWHERE)}", str(value))
+    return tuple(dict.fromkeys(one_of("pass", str(name), EVERYWHERE) for name in names))
 
 
 @frozen(kw_only=True)

@@ -71,7 +71,7 @@ def of_task(graph: Graph, task: Task) -> Byte:
     weight = max(value, VALUE_BYTES["float32"])  # half precisions are mixed
     weights = weight * (graph.parameters + graph.buffers)
     at_work = value * task.batch * _layer_at_work(graph)
-    if task.pass_ == "forward":
+    if not task.trains:
         return weights + at_work
     # When the gradients begin, all that they need is there, and none of them. Then what they need
     # may go as they come: in the end they are there, unless each is used, and dropped, at once.

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from convbench import architectures, canon, frameworks
 from convbench.cases import LARGEST, Batch, Case, cases
-from convbench.errors import BadOption, UnknownName
+from convbench.errors import BadOption, UnknownName, Unsupported
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
@@ -149,6 +149,9 @@ class Options:
         passes = _names(config, "pass")
         for name in passes:
             one_of("pass", name, PASSES)
+            if not any(name in frameworks.known(framework).passes for framework in chosen):
+                why = f"{' and '.join(chosen)} has none"
+                raise Unsupported(f"pass {name}", why, "choose --bench-framework keras")
         dtypes = _names(config, "dtype")
         for name in dtypes:
             one_of("dtype", name, DTYPES)

@@ -56,13 +56,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [f"{one.id}-{other.variant.replace(' ', '-')}" for one, other in pairs]
         metafunc.parametrize(PARITY, pairs or [()], ids=names or [NOTHING], indirect=True)
     if TIMED in metafunc.fixturenames:
-        tasks = timed(options_.cases, options_.batches, options_.processes)
-        if pass_of(metafunc.definition) not in options_.passes:
+        pass_ = pass_of(metafunc.definition)
+        tasks = timed(options_.cases, pass_, options_.batches, options_.processes)
+        if not tasks:
+            tasks = {NOTHING: Timed(Case("", "", ""))}
+        elif pass_ not in options_.passes:
             tasks = {NOT_CHOSEN: Timed(Case("", "", ""))}
         metafunc.parametrize(TIMED, [*tasks.values()], ids=[*tasks], indirect=True)
 
 
-NOT_CHOSEN, NOTHING = "pass not chosen", "nothing to compare"
+NOT_CHOSEN, NOTHING = "pass not chosen", "nothing to do"
 
 
 @pytest.hookimpl(tryfirst=True)

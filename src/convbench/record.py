@@ -72,6 +72,11 @@ class Task:
         return variant(self.framework, self.mode, self.dtype)
 
     @property
+    def trains(self) -> bool:
+        """Whether its pass computes gradients."""
+        return self.pass_ in ("backward", "train_step")
+
+    @property
     def side(self) -> str:
         """The variant in whatever precision: what is proven to be the same as another."""
         return variant(self.framework, self.mode)

@@ -21,6 +21,7 @@ UNSTABLE = 0.1
 
 PASS_TITLES = {  # in the order in which a report shows them
     "forward": "Forward (inference)",
+    "predict": "Inference by Keras's Model.predict",
     "backward": "Forward and backward",
     "train_step": "Training step",
 }
@@ -97,7 +98,7 @@ def throughput(entries: Sequence[Entry]) -> str:
         parts.append(
             f"Images per second: {_what(own)} A figure with more than {UNSTABLE:.0%} is marked "
             "unstable. First result: building the model, tracing, compiling and the first step."
-            + (PARITY_NOTE if len({e.task.variant for e in own}) > 1 else "")
+            + (PARITY_NOTE if len({e.task.side for e in own}) > 1 else "")
         )
         parts.append(table(_throughput_rows(own, same, marks)))
         parts += _few_rounds(own) + _searches(own)

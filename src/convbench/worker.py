@@ -252,7 +252,7 @@ class Child:
         graph, framework = architecture(task.architecture), self.framework
         table = self._table(task.architecture, tables)
         pass_ = _pass(task)
-        if pass_ != "forward":
+        if task.trains:
             _refuse_single_values(graph, task.batch)
         framework.prepare(task.device, task.threads)
         self._refuse_beyond_memory(memory_needs.of_task(graph, task), task.device)
@@ -353,7 +353,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _pass(task: Task) -> Pass:
     match task.pass_:
-        case "forward" | "backward" | "train_step":
+        case "forward" | "backward" | "train_step" | "predict":
             return task.pass_
         case _:
             raise AssertionError(f"a task with the pass {task.pass_!r}")

@@ -22,8 +22,10 @@ from convbench.modes import DEFAULT, SINGLE, offers
 from convbench.observation import Observation
 from convbench.units import Byte
 
-Pass: TypeAlias = Literal["forward", "backward", "train_step"]
-PASSES: tuple[Pass, ...] = ("forward", "backward", "train_step")
+Pass: TypeAlias = Literal["forward", "backward", "train_step", "predict"]
+EVERYWHERE: tuple[Pass, ...] = ("forward", "backward", "train_step")
+"""The passes that every framework has."""
+PASSES: tuple[Pass, ...] = (*EVERYWHERE, "predict")
 
 LEARNING_RATE = 1e-3
 MOMENTUM = 0.9
@@ -99,7 +101,8 @@ class Framework(Protocol):
         """One pass over a batch, as a call that returns when the device has finished.
 
         forward: inference. backward: forward and gradients of the loss, in training mode.
-        train_step: that and an SGD step with momentum 0.9.
+        train_step: that and an SGD step with momentum 0.9. predict: inference by Keras's
+        `Model.predict`, of the frameworks that have it.
         """
 
     def examine(
@@ -198,6 +201,7 @@ class Known:
     install: str
     modes: tuple[str, ...] | None = (DEFAULT,)
     """The modes that it offers; None for a module of the user's own, until it is imported."""
+    passes: tuple[Pass, ...] = EVERYWHERE
     environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
     """Environment variables that must be so before it is imported."""
 
@@ -214,11 +218,13 @@ FRAMEWORKS: dict[str, Known] = {
         ("keras", "tensorflow"),
         'pip install "convbench[keras]"',
         (DEFAULT, "eager", "compiled", "native_groups"),
+        PASSES,
     ),
     "keras-jax": Known(
         "convbench.frameworks.keras_jax",
         ("keras", "jax"),
         'pip install "convbench[keras-jax]"',
+        passes=PASSES,
         # On a GPU, JAX would take most of its memory at once, used or not.
         environment={"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
     ),
@@ -226,6 +232,7 @@ FRAMEWORKS: dict[str, Known] = {
         "convbench.frameworks.keras_torch",
         ("keras", "torch"),
         'pip install "convbench[keras-torch]"',
+        passes=PASSES,
         # Keras would look for a GPU when it is imported, and forked children could not use it.
         environment={"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"},
     ),

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convbench.errors import FrameworkMissing
+from convbench.errors import FrameworkMissing, Unsupported
 from convbench.evidence import Keep
 from convbench.frameworks import (
     FRAMEWORKS,
@@ -140,6 +140,8 @@ class Keras:
         if pass_ == "forward":
             forward = self._inference(model)
             return lambda: forward(x)
+        if pass_ == "predict":
+            return self._predicting(model, images_last(images))
         native, heads = model.native, model.description.heads
         loss = LOSSES[model.description.loss]
         trained = keras.Model(native.input, [model.layer(head.logits).output for head in heads])
@@ -179,8 +181,22 @@ class Keras:
 
     def _inference(self, model: Network) -> Callable[[Any], Any]:
         """The answer to images, without what only training needs."""
-        output = model.layer(model.description.output.address).output
-        return self._backend.inference(keras.Model(model.native.input, output), model.mode)
+        return self._backend.inference(_answering(model), model.mode)
+
+    def _predicting(self, model: Network, images: Array) -> Callable[[], None]:
+        """What `predict` does with a batch: it makes a data set, a loop and callbacks of it first.
+
+        Raises Unsupported in another mode than the default: it goes its own way.
+        """
+        if model.mode != DEFAULT:
+            what, why = f"pass predict in mode {model.mode}", "Model.predict knows no modes"
+            raise Unsupported(what, why, "choose --bench-mode default")
+        answering = _answering(model)
+
+        def step() -> None:
+            answering.predict(images, batch_size=len(images), verbose=0)
+
+        return step
 
     def _training(
         self, model: keras.Model, loss: Loss, pass_: Pass, network: Network | None = None
@@ -218,3 +234,8 @@ class Keras:
 
     def device_memory(self) -> DeviceMemory | None:
         return self._backend.device_memory()
+
+
+def _answering(model: Network) -> keras.Model:
+    """The part of a network that leads to its answer."""
+    return keras.Model(model.native.input, model.layer(model.description.output.address).output)
