@@ -1,0 +1,92 @@
+"""Our compiled models against the same networks by others, side by side in one run.
+
+`python tests/oracle/speed.py [PROCESSES]`. Each line is one network in one pass: how many times as many
+images per second ours gives as keras.applications', or as a plain PyTorch module's. Each side is a
+fresh process; the two of a pair run one after the other, in an order by chance, and the interval is
+over pairs. Both have the same framework, batch, threads and precision.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from random import Random
+
+from attrs import evolve
+
+from convbench import machine
+from convbench.estimates import estimates, times_as_fast
+from convbench.own import OwnModel, refer
+from convbench.record import Measurement, Task
+from convbench.reference import tables_folder
+from convbench.report_throughput import figure, times
+from convbench.runner import Run
+from convbench.tables import table
+from convbench.timing import Budget
+
+ROOT = Path(__file__).parents[2]
+BATCH, SECONDS, PRECISION = 4, 3.0, 0.02
+OTHERS = (
+    ("resnet50", "keras", "tests.library_keras:resnet50"),
+    ("mobilenet", "keras", "tests.library_keras:mobilenet"),
+    ("vgg16", "keras", "tests.library_keras:vgg16"),
+    ("resnet50", "pytorch", "tests.plain_torch:ResNet50"),
+    ("mobilenet", "pytorch", "tests.plain_torch:MobileNet"),
+)
+PASSES = ("forward", "train_step")
+IMAGE = {"keras": (224, 224, 3), "pytorch": (3, 224, 224)}
+
+
+def pairs(run: Run, ours: Task, theirs: OwnModel, processes: int) -> list[list[Measurement]]:
+    """The measurements of both sides, process by process."""
+    chance, found = Random(1), [[], []]
+    for process in range(1, processes + 1):
+        task = evolve(ours, process=process)
+        sides = [
+            (0, lambda task=task: run.time(task)),
+            (1, lambda task=task: run.time_own(task, theirs)),
+        ]
+        chance.shuffle(sides)
+        for place, measure in sides:
+            found[place].append(measure())
+    return found
+
+
+def main() -> None:
+    """Prints one table when all of it is measured, and a line for each that is."""
+    processes = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    run = Run(tables_folder(), Budget(SECONDS, PRECISION), 600, None, ROOT)
+    rows = []
+    try:
+        for name, framework, other in OTHERS:
+            theirs = OwnModel(
+                make=refer(other), input=IMAGE[framework], classes=1000, path=(str(ROOT),)
+            )
+            for pass_ in PASSES:
+                task = Task(
+                    architecture=name,
+                    framework=framework,
+                    pass_=pass_,
+                    batch=BATCH,
+                    device="cpu",
+                    threads=machine.default_threads(),
+                )
+                (ours,), (others,) = map(estimates, pairs(run, task, theirs, processes))
+                rows.append(
+                    {
+                        "network": name,
+                        "pass": pass_,
+                        "other": other.removeprefix("tests."),
+                        "ours, images/s": figure(ours),
+                        "other, images/s": figure(others),
+                        "ours / other": times(times_as_fast(ours, others)),
+                    }
+                )
+                print(*rows[-1].values(), sep="  ", flush=True)
+    finally:
+        run.close()
+    print(f"\n{table(rows)}")
+
+
+if __name__ == "__main__":
+    main()
