@@ -1,9 +1,9 @@
 """Our compiled models against the same networks by others, side by side in one run.
 
-`python tests/oracle/speed.py [PROCESSES]`. Each line is one network in one pass: how many times as many
-images per second ours gives as keras.applications', or as a plain PyTorch module's. Each side is a
-fresh process; the two of a pair run one after the other, in an order by chance, and the interval is
-over pairs. Both have the same framework, batch, threads and precision.
+`python tests/oracle/speed.py [PROCESSES]`. Each line is one network in one pass: how many times as
+many images per second ours gives as keras.applications', or as a plain PyTorch module's. Each side
+is a fresh process; the two of a pair run one after the other, in an order by chance, and the
+interval is over pairs. Both have the same framework, batch, threads and precision.
 """
 
 from __future__ import annotations
