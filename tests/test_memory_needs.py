@@ -93,7 +93,7 @@ def test_a_larger_batch_never_needs_less_whatever_the_network(pass_):
         assert one <= ten, name
 
 
-NETWORKS = ("alexnet", "resnet18", "densenet121", "googlenet")
+NETWORKS = ("alexnet", "resnet18")
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_no_task_gets_by_with_less(framework):
                     peaks = child.ask(messages.Peak(), messages.Peaks, "reading its memory")
                 needed = memory_needs.of_task(architecture(name), task)
                 assert needed <= peaks.memory.host_bytes, task.label
-                assert peaks.memory.host_bytes < 5 * needed, f"{task.label}: nothing is refused"
+                assert peaks.memory.host_bytes < 4 * needed, f"{task.label}: nothing is refused"
 
 
 def test_what_is_left_counts_where_no_limit_is_lower(monkeypatch):

@@ -185,8 +185,6 @@ class Run:
         budget = self.budget if keep else ONCE
         begun = _begun(task, budget)
         try:
-            if keep and self.journal is not None:
-                self._attain(task)
             measurement = self._measured(begun, budget, keep=keep)
         except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
             if keep:
@@ -195,6 +193,19 @@ class Run:
         if keep:
             self.keep(measurement)
         return measurement
+
+    def _measured(self, begun: Measurement, budget: Budget, *, keep: bool = True) -> Measurement:
+        """A measurement that has begun, with its rounds."""
+        task = begun.task
+        if keep and self.journal is not None:
+            self._attain(task)
+        request = messages.Prepare(task, str(self.tables), budget.warmup_s)
+        with self._open(task.framework, task.label) as child:
+            child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
+            reply = child.ask(request, messages.Prepared, VERIFYING)
+            if reply.report is not None and keep:
+                self._keep_report(reply.report)
+            return _timed(child, begun, reply, VERIFYING, budget)
 
     def _attain(self, task: Task) -> None:
         """Keeps what the machine attains with a task's framework and precision, measured once.
@@ -221,17 +232,6 @@ class Run:
                 stolen_cores=cpu.stolen_cores,
             )
             self.keep(peak)
-
-    def _measured(self, begun: Measurement, budget: Budget, *, keep: bool = True) -> Measurement:
-        """A measurement that has begun, with its rounds."""
-        task = begun.task
-        request = messages.Prepare(task, str(self.tables), budget.warmup_s)
-        with self._open(task.framework, task.label) as child:
-            child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
-            reply = child.ask(request, messages.Prepared, VERIFYING)
-            if reply.report is not None and keep:
-                self._keep_report(reply.report)
-            return _timed(child, begun, reply, VERIFYING, budget)
 
     def time_own(self, task: Task, own: OwnModel, seconds: Second | None = None) -> Measurement:
         """What came of one pass of a model of one's own; none of it is kept.
