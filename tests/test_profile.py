@@ -105,6 +105,14 @@ def test_the_whole_and_the_sum_of_its_nodes_are_said_in_words(whole_s, said):
     assert "the loss and the sums" in command.words(profiled(slow, tasks=[training]))[1]
 
 
+def test_a_difference_within_the_interval_is_no_difference():
+    found = profiled(Child("a", 0.001, 0.02))
+    (side,) = found.sides
+    wide = evolve(side, whole=evolve(side.whole, low=0.01, high=0.03))
+    assert "varies too much to tell" in command.words(evolve(found, sides=(wide,)))[1]
+    assert "costs 6.00 ms more" in command.words(found)[1]
+
+
 def test_a_busy_machine_is_told():
     found = profiled(Child("a", 0.001, 0.02))
     quiet, busy = (

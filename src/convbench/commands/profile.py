@@ -138,8 +138,10 @@ def words(found: Profile) -> list[str]:
 
 def _difference(found: Profile, side: Side) -> str:
     apart_s = side.sum_s - side.whole.median
-    if abs(apart_s) <= max(ALIKE, side.whole.relative) * side.whole.median:
+    if abs(apart_s) <= ALIKE * side.whole.median:
         return "Running them together neither saves nor costs anything to speak of."
+    if abs(apart_s) <= side.whole.relative * side.whole.median:
+        return "The whole varies too much to tell whether running them together saves anything."
     calls = (
         f"{count(len(found.rows))} calls of {seconds(side.call_s)} each would be "
         f"{seconds(len(found.rows) * side.call_s)}"
