@@ -80,7 +80,26 @@ def test_a_batch_that_shrinks_in_vain_is_refused(monkeypatch):
     with pytest.raises(OutOfMemory):
         this.time_largest(TASK)
     assert len(launcher.batches[12:]) == 1 + SMALLER
-    assert [m.outcome for m in kept(this)] == ["refused"]
+    (refused,) = kept(this)
+    assert (refused.outcome, refused.task.batch) == ("refused", 100)
+
+
+def test_what_only_later_steps_need_is_found_in_the_search(monkeypatch):
+    class Later(Narrow):
+        def ask(self, request, reply, stage):
+            if isinstance(request, messages.Prepare):
+                self.batch = request.task.batch
+            if isinstance(request, messages.Rounds) and self.batch > 50:
+                raise OutOfMemory(self.task, stage, "does not fit: needs at least 7 GiB of memory")
+            return super().ask(request, reply, stage)
+
+    class LaterFull(Full):
+        def open(self, task):
+            return Later(self, task)
+
+    found = run(LaterFull(), monkeypatch).time_largest(TASK)
+    assert found.task.batch == 50
+    assert found.batch_search == "batch 50 fits, 52 does not: needs at least 7 GiB of memory"
 
 
 def test_another_failure_ends_the_search_with_what_fitted(monkeypatch):
