@@ -245,6 +245,16 @@ def written(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
+def test_precisions_are_in_the_command_and_set_against_single(tables):
+    task = evolve(samples.task("lenet5", "keras", "forward"), dtype="bfloat16")
+    made = report.markdown([*ENTRIES, samples.measured(task, 0.01, None)], "a-run", tables)
+    assert "--bench-dtype float32,bfloat16" in made
+    (row,) = rows_below(made, "## Modes of one framework")
+    assert (row["mode"], row["parity"]) == ("keras bfloat16", "rounding")
+    assert row["forward"] == "2.00 ± 14.1%"
+    assert "Half precisions are mixed" in made
+
+
 def test_written_twice_it_is_the_same_to_the_byte(tmp_path, tables):
     folder = samples.write_run(tmp_path)
     assert report.write(folder, tables) == folder / "report.md"

@@ -16,7 +16,7 @@ from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
 from convbench.graph import NETWORK
-from convbench.modes import DEFAULT
+from convbench.modes import DEFAULT, SINGLE
 from convbench.parity import Parity
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
 from convbench.reference import Source, read_sources
@@ -266,6 +266,9 @@ def _how(measurements: Sequence[Measurement], order_seed: int | None, own: Seque
     modes = [*dict.fromkeys(m.task.mode for m in measurements)]
     if modes != [DEFAULT]:
         options["mode"] = ",".join(modes)
+    dtypes = [*dict.fromkeys(m.task.dtype for m in measurements)]
+    if dtypes != [SINGLE]:
+        options["dtype"] = ",".join(dtypes)
     if measurements[0].budget_s is not None:
         options["seconds"] = f"{measurements[0].budget_s:g}"
     if task_precision := measurements[0].precision:
