@@ -150,6 +150,7 @@ def branches_and_pools() -> Graph:
     x = net("concat", Concat(), net("same", same, net.input), net.input)
     y = net("shifted", Pad((-1, 1, -1, 1)), x)
     x = net("both", Concat(), net("a", ends, y), net("b", zeros, x))
+    x = net("uneven", AvgPool(3, stride=2, padding=(0, 1, 1, 1), count_padding=False), x)
     net.chain(x, ("flatten", Flatten()), ("fc", Dense(4)), ("softmax", Softmax()))
     return net.graph()
 

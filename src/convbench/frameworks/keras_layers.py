@@ -180,6 +180,8 @@ class Kinds:
     """For convolutions with groups of more than one map."""
     name: Callable[[str], str] = str
     """What the layer of an address is called."""
+    uneven_means: bool = True
+    """Whether mean pooling with `same` leaves padding out that is not alike on both sides."""
 
 
 def layer_for(node: Node, graph: Graph, kinds: Kinds) -> layers.Layer:
@@ -272,7 +274,9 @@ def apply(node: Node, graph: Graph, inputs: list[Any], kinds: Kinds) -> Any:
     _, h, w = graph[node.inputs[0]].output
     counts_padding = isinstance(op, AvgPool) and op.count_padding
     as_same = (*same(h, op.kernel[0], op.stride[0]), *same(w, op.kernel[1], op.stride[1]))
-    if op.padding == as_same and not counts_padding:
+    uneven_mean = isinstance(op, AvgPool) and op.padding[::2] != op.padding[1::2]
+    has_word = op.padding == as_same and (kinds.uneven_means or not uneven_mean)
+    if has_word and not counts_padding:
         layer.padding = "same"
         return layer(inputs[0])
     if isinstance(op, AvgPool) and not counts_padding:

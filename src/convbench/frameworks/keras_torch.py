@@ -41,8 +41,10 @@ class Torch(Backend):
             torch.cuda.reset_peak_memory_stats()
 
     def kinds(self, mode: str) -> Kinds:  # noqa: ARG002  (one for all)
-        # Keras gives PyTorch a layer's name as part of its parameters', which may have no dots.
-        return Kinds(name=lambda address: address.replace(".", ":"))
+        # Keras gives PyTorch a layer's name as part of its parameters', which may have no dots. It
+        # pads unevenly with copies of the edge, and takes means of them (keras 3.15, `average_pool`
+        # in keras/src/backend/torch/nn.py).
+        return Kinds(name=lambda address: address.replace(".", ":"), uneven_means=False)
 
     def inference(self, model: keras.Model, mode: str) -> Callable[[Any], Any]:  # noqa: ARG002
         def forward(images: Any) -> Any:
