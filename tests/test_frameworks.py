@@ -329,7 +329,7 @@ def test_a_mode_that_computes_something_else_is_found_at_its_layer(facts, framew
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", FRAMEWORKS[:2])
 @pytest.mark.parametrize("name", [n for n in GRAPHS if n not in COMPILED])
 def test_every_layer_computes_the_same_compiled(facts, every_compiled, framework, name):
     every_compiled(framework, "compiled", [*GRAPHS])
