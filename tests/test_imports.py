@@ -61,7 +61,8 @@ ALLOWED = {
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *("host_memory", "memory_needs", "own", "worker_attain", "worker_own", "worker_profile"),
+        *("host_memory", "memory_needs", "offspring", "own"),
+        *("worker_attain", "worker_own", "worker_profile"),
     ),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (
@@ -70,6 +71,8 @@ ALLOWED = {
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "host_memory", "own", "units"),
+    "guard": ("offspring", "worker"),
+    "offspring": ("units",),
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),

@@ -108,16 +108,17 @@ def test_what_a_library_that_aborts_says_of_memory_is_understood(launcher, fault
 @pytest.mark.parametrize(
     ("exited", "error"),
     [
-        (messages.Exited(-9, for_memory=True, grown_bytes=3 * 2**30), OutOfMemory),
-        (messages.Exited(-9, grown_bytes=3 * 2**30), WorkerFailed),
-        (messages.Exited(1, for_memory=True), WorkerFailed),
+        (messages.Exited(-9, 1, for_memory=True, grown_bytes=3 * 2**30), OutOfMemory),
+        (messages.Exited(-9, 1, grown_bytes=3 * 2**30), WorkerFailed),
+        (messages.Exited(1, 1, for_memory=True), WorkerFailed),
     ],
 )
 def test_who_is_killed_while_the_system_kills_for_memory_does_not_fit(
     launcher, monkeypatch, exited, error
 ):
     with launcher.open(TASK.label) as child:
-        monkeypatch.setattr(launcher, "receive", lambda _: exited)
+        told = evolve(exited, pid=child.pid)
+        monkeypatch.setattr(launcher, "receive", lambda _: told)
         with pytest.raises(WorkerFailed) as failed:
             prepare(child)
         monkeypatch.undo()

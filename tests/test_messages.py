@@ -54,7 +54,7 @@ MESSAGES = [
     messages.Started(4321),
     messages.Checked(REPORT),
     messages.Prepared(report=REPORT, build_s=0.5, first_s=2.0, warmup_s=(0.1, 1 / 3)),
-    messages.Prepared(report=None, build_s=0.5, first_s=2.0, warmup_s=()),
+    messages.Prepared(report=None, build_s=0.5, first_s=2.0, warmup_s=(0.1,)),
     messages.Timed((1e-7, 0.25)),
     messages.Timed(()),
     messages.Peaks(MEMORY),
@@ -65,7 +65,7 @@ MESSAGES = [
     messages.Refused("it differs", REPORT, "failed"),
     messages.Refused("it is a model of keras", framework="keras"),
     messages.Examined(),
-    messages.Exited(-9),
+    messages.Exited(-9, 4321),
 ]
 
 KINDS = sorted({type(message).__name__.lower() for message in MESSAGES})

@@ -362,5 +362,5 @@ def test_a_signal_to_end_keeps_the_results_so_far(pytester, fault, fault_file, s
     assert (last.task.architecture, last.outcome) == ("lenet5_keras", "failed")
     written = (run_folder(pytester.path / "reports") / "report.md").read_text(encoding="utf-8")
     assert "- lenet5_keras tests.fakes forward: interrupted\n" in written
-    assert len(workers) == 2
+    assert len(workers) == 3, "a guard, a template and a child"
     assert not psutil.wait_procs(workers, timeout=60)[1]

@@ -165,7 +165,7 @@ def test_a_mode_that_the_framework_does_not_offer_is_refused():
 UNANSWERABLE = {
     "no such architecture": (messages.Check("lenet6", TABLES), "unknown architecture 'lenet6'"),
     "no table": (messages.Check("lenet5", "/nowhere"), "lenet5.toml: wanted a file in /nowhere"),
-    "a parent's message": (messages.Exited(0), "a child does not take Exited"),
+    "a parent's message": (messages.Exited(0, 1), "a child does not take Exited"),
 }
 
 

@@ -19,6 +19,8 @@ from time import monotonic
 from types import TracebackType
 from typing import IO, TypeVar
 
+import psutil
+
 from convbench import host_memory, messages
 from convbench.errors import (
     BadRecord,
@@ -31,7 +33,7 @@ from convbench.errors import (
 from convbench.memory_needs import DoesNotFit, of_limit
 from convbench.units import Byte, Second
 
-MAX_MESSAGE = 64 * 2**20
+MAX_MESSAGE = 16 * 2**20
 IMPORT_TIMEOUT: Second = 180
 EXIT_TIMEOUT: Second = 10
 LOOK: Second = 0.02
@@ -65,10 +67,11 @@ class Launcher:
         self.framework, self.timeout_s, self.own = framework, timeout_s, own
         self.memory_limit = memory_limit
         self.version: str | None = None
-        self._command = [python, "-m", "convbench.worker", framework]
+        self._command = [python, "-m", "convbench.guard", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()
+        self._reader: threading.Thread | None = None
         self._errors: IO[bytes] | None = None
         self._said = 0
         self.forks = True
@@ -89,13 +92,23 @@ class Launcher:
         """A fresh child for a task; raises FrameworkMissing or WorkerFailed."""
         if self.abandoned:
             raise WorkerFailed(task, "starting", "the run has ended")
-        if self._process is None or self._process.poll() is not None:
-            self._start()
+        fresh = self._process is None or self._process.poll() is not None
+        if fresh:
+            self._start(task)
+        try:
+            return self._opened(task)
+        except HungUp:
+            if fresh:
+                raise
+        self._start(task)  # the template had ended since the last task: this one had not begun
+        return self._opened(task)
+
+    def _opened(self, task: str) -> Child:
         if self._errors is not None:
             self._said = os.fstat(self._errors.fileno()).st_size
         self.send(messages.Start(self.own, self.memory_limit))
         child = Child(self, task)
-        child.begin(child.expect(messages.Started, self.timeout_s, "starting").pid)
+        child.begin()
         return child
 
     def abandon(self) -> None:
@@ -108,12 +121,7 @@ class Launcher:
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        process.wait()
+        _end(process, self._reader)
         for stream in (process.stdin, process.stdout, self._errors):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -128,10 +136,10 @@ class Launcher:
 
     def receive(self, timeout_s: Second) -> messages.Message | None:
         """The next message, None if the template hung up; raises TimeoutError, BadRecord."""
-        text = b"\n"
+        until, text = monotonic() + timeout_s, b"\n"
         while text == b"\n":  # what separates a child's last words from the template's
             try:
-                text = self._lines.get(timeout=timeout_s)
+                text = self._lines.get(timeout=max(0.0, until - monotonic()))
             except queue.Empty:
                 raise TimeoutError from None
         if not text:
@@ -151,19 +159,33 @@ class Launcher:
         words = [line for line in lines if line and not _LOGGED.match(line)]
         return f"; its last words: {words[-1]}" if words else ""
 
-    def _start(self) -> None:
+    def started(self, pid: int) -> bool:
+        """Whether a process is one that the template has started, or the template itself."""
+        with contextlib.suppress(psutil.Error, ValueError):
+            family = psutil.Process(pid), *psutil.Process(pid).parents()
+            return self._process is not None and self._process.pid in (p.pid for p in family)
+        return False
+
+    def _start(self, task: str) -> None:
         self.close()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._lines = queue.Queue()
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **_QUIET},
-            start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **_QUIET},
+                start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
+            )
+        except OSError as error:  # a full disk, or no more files or processes for this user
+            why = f"its process cannot be started: {error.strerror or error}"
+            raise WorkerFailed(task, "starting", why) from None
+        self._reader = threading.Thread(
+            target=_read, args=(self._process, self._lines), daemon=True
         )
-        threading.Thread(target=_read, args=(self._process, self._lines), daemon=True).start()
+        self._reader.start()
         try:
             message = self.receive(IMPORT_TIMEOUT)
         except TimeoutError:
@@ -208,8 +230,14 @@ class Child:
             self._over = True
             self._kill()
 
-    def begin(self, pid: int) -> None:
-        """Notes which process it is, and what that has before it does anything."""
+    def begin(self) -> None:
+        """Waits until it exists, and notes what it has before it does anything.
+
+        Raises WorkerFailed.
+        """
+        pid = self.expect(messages.Started, self.launcher.timeout_s, "starting").pid
+        if not self.launcher.started(pid):
+            raise self._fail("starting", f"calls itself process {pid}, which is none of its own")
         self.pid = pid
         if self.launcher.memory_limit is not None:
             with contextlib.suppress(host_memory.NoProcess):
@@ -236,8 +264,8 @@ class Child:
             case None:
                 words, self._over = self.launcher.last_words(), True
                 self.launcher.close()
-                raise WorkerFailed(self.task, stage, f"the worker ended{words}")
-            case messages.Exited(code=code):
+                raise HungUp(self.task, stage, f"the worker ended{words}")
+            case messages.Exited(code=code, pid=pid) if pid == (self.pid or pid):
                 self._over = True
                 words = self.launcher.last_words()
                 if is_about_memory(words) or (message.for_memory and code == -signal.SIGKILL):
@@ -302,16 +330,22 @@ class Child:
         self.launcher.close()
 
     def _gone(self, timeout_s: Second) -> bool:
-        """Whether the template reports the child's end; what is said before that is dropped."""
+        """Whether the child's end is reported, or the template's; what comes before is dropped."""
+        until = monotonic() + timeout_s
         while True:
             try:
-                message = self.launcher.receive(timeout_s)
+                message = self.launcher.receive(until - monotonic())
             except TimeoutError:
                 return False
             except BadRecord:
                 continue
-            if message is None or isinstance(message, messages.Exited):
-                return message is not None
+            if message is None:
+                self.launcher.close()
+                return True
+            if monotonic() > until:
+                return False
+            if isinstance(message, messages.Exited) and message.pid == self.pid:
+                return True
 
 
 def ending(code: int) -> str:
@@ -322,7 +356,10 @@ def ending(code: int) -> str:
     """
     if code >= 0:
         return f"ended with exit code {code}"
-    name = signal.Signals(-code).name
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # one of those that have no meaning of their own
+        name = f"signal {-code}"
     hint = ", perhaps for want of memory," if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}"
 
@@ -334,3 +371,25 @@ def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
         while text := process.stdout.readline(MAX_MESSAGE):
             lines.put(text)
     lines.put(b"")
+
+
+def _end(process: subprocess.Popen[bytes], reader: threading.Thread | None) -> None:
+    """Tells a guard to end everything below it; ends by force what does not follow."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(signal, "SIGCONT"):
+            process.send_signal(signal.SIGCONT)
+        process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(EXIT_TIMEOUT)
+    if reader is not None:  # to whom the pipe is closed when the last of them is gone
+        reader.join(EXIT_TIMEOUT)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+class HungUp(WorkerFailed):
+    """A task whose template has ended, and every process of the framework with it."""

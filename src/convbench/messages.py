@@ -6,7 +6,7 @@ import json
 from typing import Literal, TypeAlias
 
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable
+from attrs.validators import and_, deep_iterable, ge, le, min_len
 
 from convbench import record
 from convbench.check import CheckReport
@@ -15,6 +15,9 @@ from convbench.modes import DEFAULT
 from convbench.own import OwnModel
 from convbench.record import Memory, Task
 from convbench.units import Byte, Second
+
+CODE = [ge(-64), le(2**32 - 1)]
+"""Signals of Linux, and exit codes of Windows."""
 
 
 @frozen
@@ -151,7 +154,7 @@ class Prepared:
     """Without what no source states; None for a model of one's own, which has no paper."""
     build_s: Second = field(validator=record.SECONDS)
     first_s: Second = field(validator=record.SECONDS)
-    warmup_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.SECONDS)))
+    warmup_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.SECONDS), min_len(1)))
 
 
 @frozen
@@ -228,8 +231,10 @@ class Refused:
 class Exited:
     """From the template: its child has ended, by a signal or with a code."""
 
-    code: int
+    code: int = field(validator=CODE)
     """Exit code; the negative number of the signal that killed it."""
+    pid: int
+    """Its process id: what a child says of itself is not believed."""
     for_memory: bool = False
     """Whether the system has killed somebody for want of memory meanwhile."""
     grown_bytes: Byte = 0

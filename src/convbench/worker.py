@@ -1,15 +1,15 @@
 """The side that runs the networks: a template process that imports one framework, and children.
 
-Started as `python -m convbench.worker FRAMEWORK`. The template forks a child per task and waits
-for its end; meanwhile the child answers on the template's pipe, so that at any time one process
-talks. Whatever frameworks print goes to standard error, never between the messages. Where the
-system cannot fork, the process serves one task itself.
+Started by `guard.py`, or as `python -m convbench.worker FRAMEWORK`. The template forks a child per
+task and waits for its end; meanwhile the child answers on the template's pipe, so that at any time
+one process talks. Whatever a child has started and left ends with it. Whatever frameworks print
+goes to standard error, never between the messages. Where the system cannot fork, the process
+serves one task itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -30,6 +30,7 @@ from convbench import (
     machine,
     memory_needs,
     messages,
+    offspring,
     worker_attain,
     worker_own,
     worker_profile,
@@ -87,17 +88,12 @@ def take_standard_streams() -> Pipe:
     return pipe
 
 
-def die_with_parent() -> None:
-    """On Linux, ends this process when the one that started it ends, however that ends."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def main() -> None:
     """Serves the parent until it hangs up."""
     pipe = take_standard_streams()
-    die_with_parent()
+    offspring.adopt()
+    offspring.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, end_all)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     try:
         framework = load_framework(sys.argv[1])
@@ -109,6 +105,7 @@ def main() -> None:
     host_memory.give_back()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
     pipe.send(messages.Ready(version, forks))
+    kept = offspring.children()  # helpers of a framework, which are nobody's leftovers
     while (start := wait_for_start(pipe)) is not None:
         if not forks:
             Child(pipe, framework, start.own, start.memory_limit).serve()
@@ -117,9 +114,16 @@ def main() -> None:
         if child == 0:
             run_child(Child(pipe, framework, start.own, start.memory_limit))
         status, grown_bytes, for_memory = host_memory.awaited(child)
+        offspring.end(kept)  # first, so that nobody else talks
         pipe.break_line()
         code = os.waitstatus_to_exitcode(status)
-        pipe.send(messages.Exited(code, for_memory=for_memory, grown_bytes=grown_bytes))
+        pipe.send(messages.Exited(code, child, for_memory=for_memory, grown_bytes=grown_bytes))
+
+
+def end_all(*_: object) -> NoReturn:
+    """Ends this process with everything that it has started."""
+    offspring.end()
+    os._exit(128 + signal.SIGTERM)
 
 
 def wait_for_start(pipe: Pipe) -> messages.Start | None:
@@ -137,7 +141,8 @@ def run_child(child: Child) -> NoReturn:
     """Serves one task in a forked child, which never returns to the template's code."""
     code = 1
     try:
-        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        offspring.die_with_parent()
         with contextlib.suppress(OSError):  # if memory runs out, it is this process that goes
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         child.serve()
