@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import pytest
 
-from convbench.interrupts import Interrupts
+from convbench.interrupts import USUAL, Interrupts, deferred
 
 
 @pytest.fixture
@@ -46,3 +47,34 @@ def test_a_handler_of_somebody_elses_is_left_alone():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("numbers", [[], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+def test_what_is_deferred_takes_effect_afterwards_and_once(numbers):
+    before = {number: signal.getsignal(number) for number in USUAL}
+    came, within = [], []
+    for number in USUAL:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        with deferred():
+            for number in numbers:
+                signal.raise_signal(number)
+            within += came
+        assert within == [], "nothing is interrupted within"
+        assert came == numbers[:1]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_in_another_thread_nothing_is_deferred():
+    done = []
+
+    def work():
+        with deferred():
+            done.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [signal.getsignal(signal.SIGINT)]

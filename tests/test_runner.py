@@ -10,9 +10,11 @@ from statistics import median
 import pytest
 from attrs import define, evolve, field
 
-from convbench import machine, messages
+from convbench import machine, messages, runner
+from convbench.architectures import architecture
 from convbench.check import CheckReport, Finding
-from convbench.errors import FrameworkMissing, OtherFramework, WorkerFailed
+from convbench.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
+from convbench.examination import Settings
 from convbench.own import OwnModel, Reference
 from convbench.processors import CpuUse
 from convbench.record import (
@@ -130,7 +132,7 @@ class FakeLauncher:
 
 @pytest.fixture(autouse=True)
 def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "environment", lambda _: ENVIRONMENT)
+    monkeypatch.setattr(machine, "environment", lambda *_: ENVIRONMENT)
     monkeypatch.setattr(machine, "load", lambda: 0.5)
     monkeypatch.setattr(CpuUse, "others_cores", 0.25)
     monkeypatch.setattr(CpuUse, "stolen_cores", 0.125)
@@ -435,3 +437,51 @@ def test_whose_model_it_is_comes_back_from_the_worker_that_cannot_run_it(run):
         this.time_own(TASK, OWN)
     assert error.value.framework == "keras"
     assert this.entries == []
+
+
+def test_ctrl_c_while_a_child_leaves_loses_nothing(run, monkeypatch):
+    def leave(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FakeChild, "__exit__", leave)
+    this = run(FakeLauncher())
+    this._attained = {("fakes", messages.Attain("cpu", 1, "float32"))}
+    with pytest.raises(KeyboardInterrupt):
+        this.time(TASK)
+    (kept,) = (entry for entry in on_disk(this) if isinstance(entry, Measurement))
+    assert (kept.outcome, kept.reason) == ("measured", None)
+    assert kept.rounds_s
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_what_cannot_be_imported_gets_one_more_try(run, deaths):
+    launcher = FakeLauncher(script={messages.Start: FrameworkMissing("fakes", "died", "try")})
+    this = run(launcher)
+    for _ in range(deaths):
+        with pytest.raises(FrameworkMissing):
+            this.check("lenet5", "fakes")
+    launcher.script.clear()
+    if deaths == 1:
+        assert this.check("lenet5", "fakes") == REPORT
+    else:
+        with pytest.raises(FrameworkMissing):
+            this.check("lenet5", "fakes")
+
+
+@pytest.mark.parametrize("rounds_s", [(), (0.1,) * 1001])
+def test_another_number_of_rounds_than_was_asked_for_is_no_measurement(run, rounds_s):
+    this = run(FakeLauncher(script={messages.Rounds: messages.Timed(rounds_s)}))
+    with pytest.raises(WorkerFailed, match=rf"timed {len(rounds_s)} rounds, not \d+"):
+        this.time(TASK)
+
+
+def test_files_that_cannot_be_compared_are_kept_as_the_reason(run, monkeypatch):
+    def unreadable(*_):
+        raise BadRecord("what was computed", "arrays", "File is not a zip file")
+
+    monkeypatch.setattr(runner, "parity", unreadable)
+    this = run(FakeLauncher())
+    sides = (("fakes", "default"), ("fakes", "tidy"))
+    with pytest.raises(BadRecord):
+        this.parity(architecture("lenet5"), sides, Settings(threads=1))
+    assert "not a zip file" in on_disk(this)[-1].reason

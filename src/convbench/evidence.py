@@ -6,14 +6,20 @@ in memory twice. The file is numpy's own `.npz`; nothing that is read is execute
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+
+from convbench.errors import BadRecord, one_line
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Kind: TypeAlias = Literal["output", "gradient", "statistic", "loss"]
@@ -39,7 +45,50 @@ def writing(path: Path) -> Iterator[Keep]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Found]:
-    """What `path` holds, in the order in which it was written."""
-    with np.load(path, allow_pickle=False) as file:
-        keys: list[tuple[Kind, str]] = [tuple(name.split(":", 1)) for name in file.files]
-        yield {(kind, key): partial(file.__getitem__, f"{kind}:{key}") for kind, key in keys}
+    """What `path` holds, in the order in which it was written.
+
+    Raises BadRecord, also when an array is read, if that is not what `writing` writes.
+    """
+    with ExitStack() as stack:
+        with _unread():
+            file = stack.enter_context(np.load(path, allow_pickle=False))
+            keys: list[tuple[Kind, str]] = [tuple(name.split(":", 1)) for name in file.files]
+        yield {(kind, key): partial(_read, file, f"{kind}:{key}") for kind, key in keys}
+
+
+def _read(file: Mapping[str, Array], name: str) -> Array:
+    with _unread():
+        array = file[name]
+    if not isinstance(array, np.ndarray):  # numpy hands on the bytes of what is none
+        raise BadRecord("what was computed", "arrays", f"{name} without an array's header")
+    return array
+
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise at files that nobody has written, or that were cut off."""
+
+
+@contextmanager
+def _unread() -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise BadRecord("what was computed", "arrays", one_line(str(error), most=200)) from None
+
+
+@contextmanager
+def room(count: int) -> Iterator[tuple[Path, ...]]:
+    """Paths of empty files for any process of this user, gone when this process is.
+
+    On Linux they have no name that could be left behind; raises OSError if there is no room.
+    """
+    with ExitStack() as stack:
+        if sys.platform == "linux":
+            files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
+            yield tuple(Path(f"/proc/{os.getpid()}/fd/{file.fileno()}") for file in files)
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convbench-")))
+            yield tuple(folder / f"{number}.npz" for number in range(count))

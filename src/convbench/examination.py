@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench import messages
+from convbench import evidence, messages
 from convbench.errors import WorkerFailed
 from convbench.graph import Graph
 from convbench.launcher import Child
@@ -44,8 +43,8 @@ def parity(graph: Graph, sides: tuple[Side, Side], settings: Settings, open_: Op
     """
     began = perf_counter()
     dtype = precision(*(mode for _, mode in sides))
-    with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
-        files = (Path(folder) / "one.npz", Path(folder) / "other.npz")
+    with _room(f"{graph.name} parity", 2) as (one, other):
+        files = (one, other)
         for side, file in zip(sides, files, strict=True):
             _examine(graph.name, side, settings, dtype, file, open_)
         names = (variant(*sides[0]), variant(*sides[1]))
@@ -59,14 +58,24 @@ def rounding(graph: Graph, side: Side, dtype: str, settings: Settings, open_: Op
     """
     began = perf_counter()
     double, unit = (side[0], DEFAULT), UNIT[dtype]
-    with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
-        exact, found, moved = (Path(folder) / f"{run}.npz" for run in ("exact", "found", "moved"))
+    with _room(f"{graph.name} rounding", 3) as (exact, found, moved):
         _examine(graph.name, double, settings, "float64", exact, open_)
         _examine(graph.name, side, settings, dtype, found, open_)
         _examine(graph.name, double, settings, "float64", moved, open_, moved=unit)
         seconds = perf_counter() - began
         files, batch = (exact, found, moved), settings.batch
         return judge(graph, variant(*side), dtype, batch, files, seconds)
+
+
+@contextmanager
+def _room(label: str, files: int) -> Iterator[tuple[Path, ...]]:
+    """Files for what sides compute; raises WorkerFailed if there is no room for them."""
+    try:
+        with evidence.room(files) as paths:
+            yield paths
+    except OSError as error:
+        why = f"no temporary file can be used: {error.strerror or error}"
+        raise WorkerFailed(label, "making room", why) from None
 
 
 def _examine(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import in_
 
 from convbench.errors import BadRecord
 from convbench.evidence import Array, Found, Kind, reading
@@ -69,7 +70,7 @@ class Parity:
     """Where outputs, gradients or statistics are farthest apart, in agreement or not."""
     disagreement: Disagreement | None
     seconds: Second
-    dtype: str = "float64"
+    dtype: str = field(default="float64", validator=in_(SAME))
     """The precision of the comparison: single where one side has no other."""
 
     @property

@@ -74,7 +74,7 @@ def throughput(panels: Sequence[tuple[str, Sequence[Point]]], file: Path) -> Non
         )
         for text in shown.get_texts():
             text.set_parse_math(False)
-        figure.savefig(file, dpi=130, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
 
 
 def _panel(axis: Axes, title: str, points: Sequence[Point], names: list[str]) -> None:

@@ -14,9 +14,10 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from io import FileIO
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import cattrs
 from attrs import evolve, field, frozen
@@ -25,7 +26,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.v import format_exception as _usual
 
 from convbench.check import CheckReport, Finding
-from convbench.errors import BadRecord
+from convbench.errors import BadRecord, one_line
 from convbench.modes import DEFAULT, SINGLE, variant
 from convbench.parity import Parity
 from convbench.units import Byte, ImagesPerSecond, Second
@@ -242,7 +243,7 @@ def parse(text: bytes, where: str) -> Entry:
     if type(schema) is not int or schema != SCHEMA:
         raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema!r:.80}")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r}")
+        raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r:.80}")
     entry: Entry = structure(content, _KINDS[kind], where)
     if isinstance(entry, Measurement) and (entry.outcome == "measured") != bool(entry.rounds_s):
         found = f"{len(entry.rounds_s)} of one that is {entry.outcome}"
@@ -266,10 +267,20 @@ def structure(content: Any, type_: type[Any], where: str) -> Any:
     try:
         return _CONVERTER.structure(content, type_)
     except cattrs.BaseValidationError as error:
-        faults = "; ".join(cattrs.transform_error(error, format_exception=_fault))
+        faults = "; ".join(_faults(error))
         name = type_.__name__.lower()
         article = "an" if name[0] in "aeiou" else "a"
         raise BadRecord(where, f"{article} {name}", faults) from None
+
+
+MOST_FAULTS = 10
+"""How many faults of one value a sentence lists."""
+
+
+def _faults(error: cattrs.BaseValidationError) -> list[str]:
+    """Each fault in a few words: there may be as many as there are values, and as long."""
+    said = cattrs.transform_error(error, format_exception=_fault)
+    return [one_line(fault, most=200) for fault in said[:MOST_FAULTS]]
 
 
 def _fault(error: BaseException, type_: type[Any] | None) -> str:
@@ -295,11 +306,17 @@ class Journal:
         if self._new:
             self.path, self._new = _new_folder(self.path.parent) / self.path.name, False
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
+        with self.path.open("ab+", buffering=0) as file:
             _drop_partial_line(file)
-            file.write(line(entry).encode(errors="backslashreplace") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            end = file.seek(0, os.SEEK_END)
+            text = line(entry).encode(errors="backslashreplace") + b"\n"
+            try:
+                while text:
+                    text = text[file.write(text) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
 
     def entries(self) -> Iterator[Entry]:
         """All whole entries; a last line that was cut off is left out. Raises BadRecord."""
@@ -319,7 +336,7 @@ def _new_folder(folder: Path) -> Path:
     return made
 
 
-def _drop_partial_line(file: BinaryIO) -> None:
+def _drop_partial_line(file: FileIO) -> None:
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 1, 0))
     if file.read() not in (b"", b"\n"):

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from convbench import plots, report_modes, report_parity, report_physics
 from convbench.check import CheckReport, erratum_sentence
-from convbench.errors import BadRecord
+from convbench.errors import BadRecord, one_line
 from convbench.estimates import Estimate, estimates
 from convbench.graph import NETWORK
 from convbench.modes import DEFAULT, SINGLE
 from convbench.parity import Parity
-from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Memory, Unchecked
+from convbench.record import (
+    JOURNAL,
+    Entry,
+    Environment,
+    Journal,
+    Measurement,
+    Memory,
+    Unchecked,
+)
 from convbench.reference import Source, read_sources
 from convbench.report_throughput import (
     PASS_TITLES,
@@ -42,9 +53,9 @@ def write(folder: Path, *tables: Path) -> Path:
     entries = list(Journal(folder / JOURNAL).entries())
     measured = estimates(measurements_of(entries))
     if measured:
-        plots.throughput(_panels(measured), folder / "throughput.png")
+        replace(folder / "throughput.png", partial(plots.throughput, _panels(measured)))
     report = folder / "report.md"
-    _replace(report, markdown(entries, folder.name, *tables))
+    _replace_text(report, markdown(entries, folder.name, *tables))
     write_index(folder.parent)
     return report
 
@@ -93,17 +104,25 @@ def write_index(folder: Path) -> None:
             }
         )
     text = f"# Reports\n\n{table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
-    _replace(folder / "README.md", text)
+    _replace_text(folder / "README.md", text)
 
 
-def _replace(file: Path, text: str) -> None:
-    """Writes a file as a whole or not at all, whoever else reads or writes it meanwhile."""
+def replace(file: Path, write_: Callable[[Path], object]) -> None:
+    """Has a file written as a whole or not at all, whoever else reads or writes it meanwhile."""
+    for left in file.parent.glob(f".{file.name}.*"):
+        writer = left.suffix.removeprefix(".")
+        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
+            left.unlink(missing_ok=True)  # by somebody who was killed on the way
     whole = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        whole.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_(whole)
         whole.replace(file)
     finally:
         whole.unlink(missing_ok=True)
+
+
+def _replace_text(file: Path, text: str) -> None:
+    replace(file, lambda at: at.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def _environment(entries: Sequence[Entry]) -> str:
@@ -278,8 +297,8 @@ def _how(measurements: Sequence[Measurement], order_seed: int | None, own: Seque
         options |= {"processes": str(processes), "seed": str(order_seed)}
     for folder in own:
         if any((folder / f"{m.task.architecture}.toml").exists() for m in measurements):
-            options["tables"] = shlex.quote(os.path.relpath(folder))
-    words = " ".join(f"--bench-{name} {value}" for name, value in options.items())
+            options["tables"] = os.path.relpath(folder)
+    words = " ".join(f"--bench-{name} {_word(value)}" for name, value in options.items())
     return "\n\n".join(
         [
             "## How it was measured",
@@ -308,6 +327,11 @@ def _processes(measurements: Sequence[Measurement]) -> str:
         f"- Each row is {processes} processes, in blocks of one process a task, in an order by "
         "chance within the block; its interval is over processes.\n"
     )
+
+
+def _word(value: str) -> str:
+    """A value as one word of a command that people copy: names may come from another's journal."""
+    return shlex.quote(one_line(value, most=10_000))
 
 
 def _but_for(modes: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convbench.parity import SAME, SAME_LOSSES, Parity
 from convbench.record import Entry
-from convbench.tables import table
+from convbench.tables import escaped, table
 from convbench.units import clock, count
 
 NOTE = (
@@ -50,6 +50,6 @@ def _sum(found: Sequence[Parity]) -> str:
     took = clock(sum(parity.seconds for parity in found))
     return (
         f"{count(same)} of {count(len(found))} pairs are the same function; comparing them took "
-        f"{took}. The largest error of all is {worst.error:.0e}, at {worst.worst_node} of "
-        f"{worst.name}."
+        f"{took}. The largest error of all is {worst.error:.0e}, at "
+        f"{escaped(worst.worst_node)} of {escaped(worst.name)}."
     )

@@ -15,13 +15,19 @@ from typing import Literal
 import attrs
 from attrs import define, evolve, field
 
-from convbench import machine, memory_needs, messages
+from convbench import machine, memory_needs, messages, outcomes
 from convbench.architectures import architecture
 from convbench.batch_search import Found, largest, smaller_than
 from convbench.check import CheckReport
-from convbench.errors import FrameworkMissing, OutOfMemory, TaskRefused, WorkerFailed
+from convbench.errors import (
+    ConvbenchError,
+    FrameworkMissing,
+    OutOfMemory,
+    WorkerFailed,
+)
 from convbench.examination import Settings, Side, parity
 from convbench.graph import Graph
+from convbench.interrupts import deferred
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
 from convbench.own import OwnModel
@@ -32,7 +38,6 @@ from convbench.record import (
     Entry,
     Journal,
     Measurement,
-    Outcome,
     Task,
     Unchecked,
     condensed,
@@ -68,6 +73,8 @@ class Run:
     _largest: dict[Task, Found] = field(factory=dict)
     _unusable: dict[str, FrameworkMissing] = field(factory=dict)
     _attained: set[tuple[str, messages.Attain]] = field(factory=set)
+    _doubted: set[str] = field(factory=set)
+    """Frameworks that could not be imported once: by chance perhaps, so they get one more."""
 
     def close(self) -> None:
         """Ends every process of this run."""
@@ -107,12 +114,12 @@ class Run:
         """Keeps the reason why something could not be compared, and lets it through."""
         try:
             yield
-        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            self.keep(
-                Unchecked(
-                    architecture=architecture, framework=framework, reason=_why(error), what=what
-                )
+        except (ConvbenchError, KeyboardInterrupt) as error:
+            reason = outcomes.why(error)
+            unchecked = Unchecked(
+                architecture=architecture, framework=framework, reason=reason, what=what
             )
+            self.keep(unchecked)
             raise
 
     def time_largest(self, task: Task) -> Measurement:
@@ -120,7 +127,7 @@ class Run:
 
         Raises as `time` does.
         """
-        begun = _begun(task, self.budget)
+        begun = outcomes.begun(task, self.budget)
         try:
             found = self._largest_batch(task)
             if found.batch is None:
@@ -128,8 +135,8 @@ class Run:
             task = evolve(task, batch=found.batch)
             begun = evolve(begun, task=task, batch_search=found.stopped)
             measurement = self._time_at_most(begun, found.batch)
-        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
-            self.keep(_unfinished(begun, error))
+        except (ConvbenchError, KeyboardInterrupt) as error:
+            self.keep(outcomes.unfinished(begun, error))
             raise
         self.keep(measurement)
         return measurement
@@ -189,12 +196,12 @@ class Run:
         wrong with this task alone.
         """
         budget = self.budget if keep else ONCE
-        begun = _begun(task, budget)
+        begun = outcomes.begun(task, budget)
         try:
             measurement = self._measured(begun, budget, keep=keep)
-        except (WorkerFailed, FrameworkMissing, KeyboardInterrupt) as error:
+        except (ConvbenchError, KeyboardInterrupt) as error:
             if keep:
-                self.keep(_unfinished(begun, error))
+                self.keep(outcomes.unfinished(begun, error))
             raise
         if keep:
             self.keep(measurement)
@@ -206,12 +213,19 @@ class Run:
         if keep and self.journal is not None:
             self._attain(task)
         request = messages.Prepare(task, str(self.tables), budget.warmup_s)
-        with self._open(task.framework, task.label) as child:
-            child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
-            reply = child.ask(request, messages.Prepared, VERIFYING)
-            if reply.report is not None and keep:
-                self._keep_report(reply.report)
-            return _timed(child, begun, reply, VERIFYING, budget)
+        measurement = begun
+        try:
+            with self._open(task.framework, task.label) as child:
+                child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
+                reply = child.ask(request, messages.Prepared, VERIFYING)
+                if reply.report is not None and keep:
+                    self._keep_report(reply.report)
+                measurement = _timed(child, begun, reply, VERIFYING, budget)
+        except KeyboardInterrupt:
+            if measurement.outcome == "measured":
+                raise outcomes.Leaving(measurement) from None
+            raise
+        return measurement
 
     def _attain(self, task: Task) -> None:
         """Keeps what the machine attains with a task's framework and precision, measured once.
@@ -248,16 +262,17 @@ class Run:
         request = messages.PrepareOwn(task, own, budget.warmup_s)
         with self._open(task.framework, task.label) as child:
             reply = child.ask(request, messages.Prepared, BUILDING)
-            return _timed(child, _begun(task, budget), reply, BUILDING, budget)
+            return _timed(child, outcomes.begun(task, budget), reply, BUILDING, budget)
 
     def keep(self, entry: Entry) -> None:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
-        if not self.entries:
-            environment = machine.environment(self.folder)
-            self.entries.append(evolve(environment, order_seed=self.order_seed))
-            self._write(self.entries[0])
-        self.entries.append(entry)
-        self._write(entry)
+        with deferred():  # what is known is not lost to a signal that comes just now
+            if not self.entries:
+                environment = machine.environment(self.folder)
+                self.entries.append(evolve(environment, order_seed=self.order_seed))
+                self._write(self.entries[0])
+            self.entries.append(entry)
+            self._write(entry)
 
     def _keep_report(self, report: CheckReport) -> None:
         known = (
@@ -277,7 +292,7 @@ class Run:
             self.lost = f"{self.journal.path} cannot be written: {error.strerror or error}"
 
     def _open(self, framework: str, label: str) -> Child:
-        """A fresh child; what failed to import once is not imported again."""
+        """A fresh child; what could not be imported twice is not imported again."""
         if framework in self._unusable:
             raise self._unusable[framework]
         if framework not in self._launchers:
@@ -285,21 +300,10 @@ class Run:
         try:
             return self._launchers[framework].open(label)
         except FrameworkMissing as error:
-            self._unusable[framework] = error
+            if framework in self._doubted:
+                self._unusable[framework] = error
+            self._doubted.add(framework)
             raise
-
-
-def _begun(task: Task, budget: Budget) -> Measurement:
-    """A measurement of which nothing is known yet."""
-    return Measurement(
-        task=task, outcome="failed", budget_s=budget.seconds, load_before=machine.load()
-    )
-
-
-def _unfinished(measurement: Measurement, error: BaseException) -> Measurement:
-    """What is kept of a task without a result."""
-    outcome: Outcome = "refused" if isinstance(error, TaskRefused) else "failed"
-    return evolve(measurement, outcome=outcome, reason=_why(error))
 
 
 def _timed(
@@ -339,14 +343,3 @@ def ask_check(child: Child, architecture: str, tables: Path, mode: str = DEFAULT
     if isinstance(reply, messages.Refused):
         raise WorkerFailed(child.task, stage, reply.why)
     return reply.report
-
-
-def _why(error: BaseException) -> str:
-    """The reason that is kept of a task without a result."""
-    match error:
-        case WorkerFailed():
-            return error.reason
-        case KeyboardInterrupt():
-            return "interrupted"
-        case _:
-            return str(error)

@@ -52,7 +52,8 @@ def escaped(text: str) -> str:
     if isinstance(text, Markup):
         return text
     plain = re.sub(r"[\\`*\[\]|]|\b_+|_+\b", lambda sign: _with_strokes(sign[0]), text)
-    return " ".join(plain.replace("<", "&lt;").replace(">", "&gt;").split())
+    shown = "".join(c if c.isprintable() else " " for c in plain)  # no terminal obeys it either
+    return " ".join(shown.replace("<", "&lt;").replace(">", "&gt;").split())
 
 
 def _with_strokes(signs: str) -> str:

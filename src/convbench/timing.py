@@ -9,6 +9,7 @@ from statistics import median
 from attrs import define, evolve, field, frozen
 
 from convbench import messages
+from convbench.errors import WorkerFailed
 from convbench.launcher import Child
 from convbench.processors import CpuUse
 from convbench.record import Measurement
@@ -97,6 +98,9 @@ class Rounds:
             if isinstance(reply, messages.Refused):
                 raise reply.as_error(self.child.task, STAGE)
             used(reply.cpu_s)
+        if len(reply.rounds_s) != count:
+            why = f"timed {len(reply.rounds_s)} rounds, not {count}"
+            raise WorkerFailed(self.child.task, STAGE, why)
         self.taken += reply.rounds_s
 
     def measured(self, warm: Measurement) -> Measurement:
