@@ -1,0 +1,1 @@
+"""Faults put into whole runs: whatever strikes one task, the others are measured and kept."""

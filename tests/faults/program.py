@@ -1,0 +1,34 @@
+"""A run in a process of its own, which a fault may end: `python -m tests.faults.program …`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from convbench import machine
+from convbench.interrupts import Interrupts
+from convbench.record import Journal
+from convbench.reference import tables_folder
+from convbench.report import markdown, replace
+from tests.faults.harness import Harness
+from tests.faults.plans import plan
+from tests.samples import ENVIRONMENT
+
+
+def main(seed: str, fault: str, stage: str, folder: str) -> None:
+    machine.environment = lambda *_: ENVIRONMENT  # type: ignore[assignment]
+    harness = Harness(Path(folder), plan(int(seed), fault, stage))
+    interrupts = Interrupts()
+    interrupts.catch()
+    harness.run()
+    interrupts.ignore()
+    for objection in harness.objections:
+        print(objection)
+    entries = list(Journal(harness.journal.path).entries())
+    text = markdown(entries, "run", tables_folder())
+    replace(harness.journal.path.with_name("report.md"), lambda file: file.write_text(text))
+    sys.exit(130 if harness.interrupted is not None else 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
