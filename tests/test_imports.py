@@ -88,13 +88,14 @@ ALLOWED = {
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
     "worker_own": ("messages", "errors", "frameworks", "host_memory", "own", "units"),
     "outcomes": ("errors", "machine", "record", "timing"),
+    "resume": ("record", "check", "errors", "parity", "timing"),
     "guard": ("offspring", "worker"),
     "offspring": ("units",),
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
-        *("interrupts", "outcomes", "parity", "processors", "timing"),
+        *("interrupts", "outcomes", "parity", "processors", "resume", "timing"),
     ),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
@@ -118,6 +119,7 @@ ALLOWED = {
     "interrupts": (),
     "options": (
         *("architectures", "canon", "cases", "errors", "frameworks", "messages", "modes", "units"),
+        "resume",
     ),
 }
 

@@ -125,6 +125,26 @@ def test_the_commit_is_told_with_whether_there_are_changes(tmp_path, monkeypatch
     assert machine.environment(tmp_path).commit is None, "without git nobody can tell"
 
 
+def test_reports_of_runs_are_no_changes(tmp_path):
+    git(tmp_path, "init")
+    (tmp_path / "file").write_text("1", encoding="ascii")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    head = git(tmp_path, "rev-parse", "HEAD")[:12]
+    reports, inner = tmp_path / "reports", tmp_path / "inner"
+    for folder in (reports, inner):
+        folder.mkdir()
+    (reports / "report.md").write_text("a report", encoding="ascii")
+    elsewhere = tmp_path.parent
+    assert machine.environment(tmp_path).commit == f"{head} with changes"
+    assert machine.environment(tmp_path, elsewhere).commit == f"{head} with changes"
+    assert machine.environment(tmp_path, reports, elsewhere).commit == head
+    assert machine.environment(inner, reports).commit == head
+    (inner / "file").write_text("2", encoding="ascii")
+    assert machine.environment(inner, reports).commit == f"{head} with changes"
+    assert machine.environment(tmp_path, tmp_path).commit == f"{head} with changes"
+
+
 @pytest.mark.parametrize(
     ("physical", "allowed", "threads"),
     [(8, {0, 1, 2}, 3), (2, {0, 1, 2, 3}, 2), (None, {0}, 1)],

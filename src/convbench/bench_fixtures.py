@@ -13,6 +13,7 @@ from convbench.architectures import architecture
 from convbench.cases import LARGEST, Case, Timed, compared
 from convbench.errors import ConvbenchError
 from convbench.examination import Settings
+from convbench.parity import Parity
 from convbench.record import Measurement
 from convbench.runner import Run
 from convbench.session import (
@@ -57,9 +58,9 @@ def convbench_parity(request: pytest.FixtureRequest) -> Callable[[], None]:
             refuse_missing(state, case.framework)
         try:
             run = state.opened(request.config)
-            _prove(state, run, pair)
+            found = _prove(state, run, pair)
             if state.progress is not None:
-                state.progress.note(request.node.nodeid, run.entries[-1])
+                state.progress.note(request.node.nodeid, found)
         except ConvbenchError as error:
             pytest.fail(str(error), pytrace=False)
 
@@ -94,7 +95,7 @@ def convbench_timed(request: pytest.FixtureRequest, benchmark: Any) -> Callable[
             _replay(benchmark, state.clocks[node.nodeid], measurement)
             if not benchmark.disabled:
                 if state.progress is not None:
-                    state.progress.note(node.nodeid, run.entries[-1])
+                    state.progress.note(node.nodeid, measurement)
                 if state.options.parity:
                     _compare(state, run, timed.case)
             return
@@ -127,7 +128,7 @@ def _compare(state: State, run: Run, case: Case) -> None:
                 _prove(state, run, pair)
 
 
-def _prove(state: State, run: Run, pair: tuple[Case, Case]) -> None:
+def _prove(state: State, run: Run, pair: tuple[Case, Case]) -> Parity:
     """Fails the test if two sides do not compute the same; raises what keeps it from knowing."""
     state.proven.append(pair)
     one, other = ((case.framework, case.mode) for case in pair)
@@ -137,6 +138,7 @@ def _prove(state: State, run: Run, pair: tuple[Case, Case]) -> None:
         sides = " and ".join(found.sides)
         apart = found.disagreement or f"losses of {found.steps} steps by {found.losses:.0e}"
         pytest.fail(f"{found.name}: {sides} do not compute the same: {apart}", pytrace=False)
+    return found
 
 
 def _mark_failed(benchmark: Any, failure: ConvbenchError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -17,8 +18,11 @@ from convbench.record import Environment
 from convbench.units import Byte
 
 
-def environment(folder: Path) -> Environment:
-    """This machine and this software; `folder` tells whose commit it is."""
+def environment(folder: Path, *reports: Path) -> Environment:
+    """This machine and this software; `folder` tells whose commit it is.
+
+    What is in folders of reports is not counted among the changes since then.
+    """
     gpu, driver = _gpu()
     return Environment(
         cpu=_cpu(),
@@ -29,7 +33,7 @@ def environment(folder: Path) -> Environment:
         system=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         convbench=__version__,
-        commit=_commit(folder),
+        commit=_commit(folder, reports),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         packages=tuple((name, version(name)) for name in PACKAGES if _installed(name)),
     )
@@ -134,7 +138,7 @@ def _cpu() -> str:
     return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"))
 
 
-def _commit(folder: Path) -> str | None:
+def _commit(folder: Path, reports: Sequence[Path]) -> str | None:
     """The commit that `folder` is at, marked when there are changes; None outside git."""
 
     def git(*words: str) -> str:
@@ -143,6 +147,12 @@ def _commit(folder: Path) -> str | None:
 
     try:
         commit = git("rev-parse", "--short=12", "HEAD")
-        return f"{commit} with changes" if git("status", "--porcelain") else commit
+        top = Path(git("rev-parse", "--show-toplevel")).resolve()
+        inside = [
+            at.resolve().relative_to(top) for at in reports if at.resolve().is_relative_to(top)
+        ]
+        but_for = [f":(top,exclude){at}" for at in inside if at != Path()]
+        changes = git("status", "--porcelain", "--", ":(top)", *but_for)
+        return f"{commit} with changes" if changes else commit
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -19,6 +19,7 @@ from convbench.errors import BadOption, UnknownName, Unsupported
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
+from convbench.resume import NEWEST
 from convbench.units import SIZES, Byte, Second, byte_count
 
 DEVICES = ("cpu", "cuda")
@@ -97,6 +98,13 @@ def add(parser: Any) -> None:
     )
     option("--bench-parity-steps", metavar="N", default="1", help="training steps to compare")
     option("--bench-tables", metavar="DIR", help="tables of your own networks")
+    option(
+        "--bench-resume",
+        metavar="RUN",
+        nargs="?",
+        const=NEWEST,
+        help="continue a run in the folder for reports (default: the newest with these tasks)",
+    )
     option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
     parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
 
@@ -135,6 +143,8 @@ class Options:
     parity_steps: int
     """Training steps that are compared for that, each of which builds on those before it."""
     report: Path | None
+    resume: str | None
+    """The run to continue, by its folder's name; None begins one."""
 
     @classmethod
     def read(cls, config: Any) -> Options:
@@ -172,6 +182,7 @@ class Options:
             parity=one_of("parity", config.getoption("bench_parity"), ("on", "off")) == "on",
             parity_steps=_number(config, "parity_steps", int),
             report=_report_folder(config),
+            resume=_resume(config),
         )
 
 
@@ -242,6 +253,13 @@ def _positive(name: str, text: str, type_: type[Any]) -> Any:
     if value > MOST[name]:
         raise BadOption(option, f"at most {MOST[name]:,}", text)
     return value
+
+
+def _resume(config: Any) -> str | None:
+    given: str | None = config.getoption("bench_resume")
+    if given is not None and _report_folder(config) is None:
+        raise BadOption("--bench-resume", "a folder for reports, by --bench-report", "none")
+    return given
 
 
 def _report_folder(config: Any) -> Path | None:

@@ -102,8 +102,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     only = config.getoption("benchmark_only", False)
     shown = {TIMED} if only else {TIMED, STRUCTURE, PARITY}
     ours = [item for item in session.items if shown & set(_fixtures(item))]
+    state = config.stash[STATE]
+    if ours and state.options.resume is not None and not config.option.collectonly:
+        try:
+            state.opened(config)
+        except ConvbenchError as error:
+            raise pytest.UsageError(str(error)) from None
     if reporter is not None and ours and not config.option.collectonly:
-        state = config.stash[STATE]
         state.progress = Progress(reporter, {item.nodeid for item in ours})
         config.pluginmanager.register(state.progress, "convbench_progress")
 

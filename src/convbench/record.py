@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from itertools import count
 from pathlib import Path
@@ -323,6 +323,44 @@ class Journal:
         lines = self.path.read_bytes().split(b"\n")
         for number, text in enumerate(lines[:-1], start=1):
             yield parse(text, f"{self.path.name}, line {number}")
+
+
+def latest(entries: Iterable[Entry]) -> list[Entry]:
+    """The newest outcome of everything that was tried more than once, in the order of the first.
+
+    A run that is continued tries again what failed; its journal keeps all that was tried. What has
+    come of something once is not undone by a later failure.
+    """
+    found: dict[object, Entry] = {}
+    for number, entry in enumerate(entries):
+        subject = _subject(entry, number)
+        if is_result(entry) or subject not in found or not is_result(found[subject]):
+            found[subject] = entry
+    return list(found.values())
+
+
+def is_result(entry: Entry) -> bool:
+    """Whether something has come of what was tried: it need not be tried again."""
+    if isinstance(entry, Measurement):
+        return entry.outcome == "measured"
+    return not isinstance(entry, Unchecked)
+
+
+def _subject(entry: Entry, number: int) -> object:
+    """What two entries have in common that say what came of the same thing."""
+    match entry:
+        case Measurement():
+            return entry.task
+        case CheckReport():
+            return "structure", entry.name, entry.framework
+        case Parity():
+            return "parity", entry.name, " and ".join(entry.sides)
+        case Attainable():
+            return "attainable", entry.framework, entry.device, entry.threads, entry.dtype
+        case Unchecked():
+            return entry.what, entry.architecture, entry.framework
+        case Environment():
+            return number
 
 
 def _new_folder(folder: Path) -> Path:

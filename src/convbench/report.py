@@ -29,6 +29,7 @@ from convbench.record import (
     Measurement,
     Memory,
     Unchecked,
+    latest,
 )
 from convbench.reference import Source, read_sources
 from convbench.report_throughput import (
@@ -50,7 +51,7 @@ def write(folder: Path, *tables: Path) -> Path:
 
     Raises OSError if the disk does not take them, BadRecord for a journal that cannot be read.
     """
-    entries = list(Journal(folder / JOURNAL).entries())
+    entries = latest(Journal(folder / JOURNAL).entries())
     measured = estimates(measurements_of(entries))
     if measured:
         replace(folder / "throughput.png", partial(plots.throughput, _panels(measured)))
@@ -87,7 +88,7 @@ def write_index(folder: Path) -> None:
     rows = []
     for path in sorted(folder.glob(f"*/{JOURNAL}"), reverse=True):
         try:
-            entries = list(Journal(path).entries())
+            entries = latest(Journal(path).entries())
             environment = _first_environment(entries)
         except (BadRecord, OSError) as error:
             rows.append({"run": path.parent.name, "CPU": f"cannot be read: {error}"})
@@ -127,10 +128,12 @@ def _replace_text(file: Path, text: str) -> None:
 
 def _environment(entries: Sequence[Entry]) -> str:
     environment = _first_environment(entries)
+    begun = [entry for entry in entries if isinstance(entry, Environment)]
     measurements = measurements_of(entries)
     loads = loads_of(measurements)
     rows: list[tuple[str, str]] = [
         ("started", environment.started),
+        *(("continued", later.started) for later in begun[1:]),
         ("CPU", f"{environment.cpu}, {environment.cores} cores"),
         ("memory", size(environment.memory_bytes)),
         ("GPU", environment.gpu or "none"),

@@ -36,12 +36,14 @@ from convbench.processors import CpuUse
 from convbench.record import (
     Attainable,
     Entry,
+    Environment,
     Journal,
     Measurement,
     Task,
     Unchecked,
     condensed,
 )
+from convbench.resume import Kept, Lock, Resumed, lock
 from convbench.timing import Budget, Rounds, usual
 from convbench.units import Second
 
@@ -66,7 +68,11 @@ class Run:
     """Whose commit the environment names."""
     launch: Callable[..., Launcher] = Launcher
     order_seed: int | None = None
+    kept: Kept = field(factory=Kept)
+    """What an earlier part of this run has done, which is not done again."""
     entries: list[Entry] = field(factory=list)
+    lock: Lock | None = None
+    """Keeps others from continuing this run at the same time."""
     lost: str | None = None
     """Why entries are not on disk, once the journal could not be written."""
     _launchers: dict[str, Launcher] = field(factory=dict)
@@ -81,6 +87,19 @@ class Run:
         for launcher in self._launchers.values():
             launcher.close()
         self._launchers.clear()
+        if self.lock is not None:
+            self.lock.close()
+
+    def resume(self, begun: Resumed) -> None:
+        """Goes on where an earlier part of this run has ended."""
+        self.journal, self.kept, self.lock = begun.journal, begun.kept, begun.lock
+        self.entries += begun.kept.entries
+        peaks = (entry for entry in self.entries if isinstance(entry, Attainable))
+        self._attained = {
+            (peak.framework, messages.Attain(peak.device, peak.threads, peak.dtype))
+            for peak in peaks
+        }
+        self.keep(begun.now)
 
     def check(self, architecture: str, framework: str, mode: str = DEFAULT) -> CheckReport:
         """The report on one architecture's model, built without weights.
@@ -88,6 +107,9 @@ class Run:
         Raises FrameworkMissing, WorkerFailed.
         """
         what = variant(framework, mode)
+        known = self.kept.check(architecture, what)
+        if known is not None:
+            return known
         with (
             self._noting(architecture, what, "structure"),
             self._open(framework, f"{architecture} {what} structure") as child,
@@ -101,6 +123,9 @@ class Run:
 
         Raises FrameworkMissing, WorkerFailed.
         """
+        known = self.kept.parity(graph.name, [variant(*side) for side in sides], settings.steps)
+        if known is not None:
+            return known
         names = " and ".join(variant(*side) for side in sides)
         with self._noting(graph.name, names, "parity"):
             found = parity(graph, sides, settings, self._open)
@@ -127,6 +152,9 @@ class Run:
 
         Raises as `time` does.
         """
+        known = self.kept.largest(task)
+        if known is not None:
+            return known
         begun = outcomes.begun(task, self.budget)
         try:
             found = self._largest_batch(task)
@@ -195,6 +223,9 @@ class Run:
         With `keep` off, one step is enough. Raises FrameworkMissing; WorkerFailed for what went
         wrong with this task alone.
         """
+        known = self.kept.measurement(task)
+        if keep and known is not None:
+            return known
         budget = self.budget if keep else ONCE
         begun = outcomes.begun(task, budget)
         try:
@@ -268,11 +299,15 @@ class Run:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
         with deferred():  # what is known is not lost to a signal that comes just now
             if not self.entries:
-                environment = machine.environment(self.folder)
-                self.entries.append(evolve(environment, order_seed=self.order_seed))
+                self.entries.append(self.environment())
                 self._write(self.entries[0])
             self.entries.append(entry)
             self._write(entry)
+
+    def environment(self) -> Environment:
+        """Where the run is made, as it is now; reports of runs are no changes of the code."""
+        reports = [self.journal.path.parent.parent] if self.journal else []
+        return evolve(machine.environment(self.folder, *reports), order_seed=self.order_seed)
 
     def _keep_report(self, report: CheckReport) -> None:
         known = (
@@ -288,6 +323,8 @@ class Run:
             return
         try:
             self.journal.append(entry)
+            if self.lock is None:
+                self.lock = lock(self.journal.path)
         except OSError as error:
             self.lost = f"{self.journal.path} cannot be written: {error.strerror or error}"
 
@@ -298,12 +335,17 @@ class Run:
         if framework not in self._launchers:
             self._launchers[framework] = self.launch(framework, timeout_s=self.timeout_s)
         try:
-            return self._launchers[framework].open(label)
+            child = self._launchers[framework].open(label)
         except FrameworkMissing as error:
             if framework in self._doubted:
                 self._unusable[framework] = error
             self._doubted.add(framework)
             raise
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(child)
+            self.kept.refuse_other_version(framework, child.launcher.version)
+            stack.pop_all()
+        return child
 
 
 def _timed(

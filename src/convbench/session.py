@@ -10,7 +10,7 @@ import pytest
 from attrs import define, field
 
 from convbench import frameworks, machine, options
-from convbench.cases import LARGEST, Batch, Case, Timed
+from convbench.cases import LARGEST, Batch, Case, Timed, timed
 from convbench.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
 from convbench.interrupts import Interrupts
@@ -20,6 +20,7 @@ from convbench.options import Options
 from convbench.progress import Progress
 from convbench.record import JOURNAL, Journal, Measurement, Task
 from convbench.reference import tables_folder
+from convbench.resume import resumed
 from convbench.runner import Run
 from convbench.timing import Budget
 from convbench.units import Byte, Second
@@ -62,26 +63,26 @@ class State:
     def _number(self, batch: Batch) -> int:
         return batch if isinstance(batch, int) else DEFAULT_BATCH[self.device()]
 
-    def task(self, timed: Timed, pass_: str) -> Task:
+    def task(self, chosen: Timed, pass_: str) -> Task:
         """The task of one benchmark, with what the machine decides where nobody did."""
         return Task(
-            architecture=timed.case.architecture,
-            framework=timed.case.framework,
-            mode=timed.case.mode,
-            dtype=timed.case.dtype,
+            architecture=chosen.case.architecture,
+            framework=chosen.case.framework,
+            mode=chosen.case.mode,
+            dtype=chosen.case.dtype,
             pass_=pass_,
-            batch=self._number(timed.batch),
+            batch=self._number(chosen.batch),
             device=self.device(),
             threads=self.threads(),
-            process=timed.process,
+            process=chosen.process,
         )
 
     def opened(self, config: pytest.Config) -> Run:
-        """The run, begun when its first test begins."""
+        """The run, begun when its first test begins; raises NotResumable for one to continue."""
         if self.run is None:
             self.interrupts.catch()
             folder = self.options.report
-            self.run = Run(
+            run = Run(
                 tables=tables_folder(),
                 budget=Budget(self.options.seconds, self.options.precision),
                 timeout_s=self.options.timeout_s,
@@ -90,6 +91,10 @@ class State:
                 launch=partial(Launcher, own=self.own, memory_limit=self._memory_limit()),
                 order_seed=self.options.seed if self.options.processes > 1 else None,
             )
+            if folder is not None and self.options.resume is not None:
+                name, now = self.options.resume, run.environment()
+                run.resume(resumed(folder, name, self._tasks(), run.budget, now))
+            self.run = run
         return self.run
 
     def _memory_limit(self) -> Byte | None:
@@ -97,6 +102,15 @@ class State:
         if self.options.memory_limit is None and LARGEST in self.options.batches:
             return int(FILLED * machine.available_bytes())
         return self.options.memory_limit
+
+    def _tasks(self) -> list[Task]:
+        """Everything that the options want to be timed."""
+        given = self.options
+        return [
+            self.task(chosen, pass_)
+            for pass_ in given.passes
+            for chosen in timed(given.cases, pass_, given.batches, given.processes).values()
+        ]
 
     def _name(self) -> str:
         """The run by its time and its device."""
