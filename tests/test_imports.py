@@ -100,10 +100,11 @@ ALLOWED = {
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
-        "estimates",
+        *("estimates", "report_how"),
         *("modes", "report_modes", "report_parity", "report_physics", "report_throughput"),
         "tables",
     ),
+    "report_how": ("modes", "record"),
     "report_modes": ("estimates", "modes", "report_throughput", "tables"),
     "report_parity": ("parity", "record", "tables", "units"),
     "report_physics": ("plausibility", "record", "report_throughput", "tables", "units"),

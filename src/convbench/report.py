@@ -7,26 +7,23 @@ the byte.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from convbench import plots, report_modes, report_parity, report_physics
+from convbench import plots, report_how, report_modes, report_parity, report_physics
 from convbench.check import CheckReport, erratum_sentence
-from convbench.errors import BadRecord, one_line
+from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
 from convbench.graph import NETWORK
-from convbench.modes import DEFAULT, SINGLE
 from convbench.parity import Parity
 from convbench.record import (
     JOURNAL,
     Entry,
     Environment,
     Journal,
-    Measurement,
     Memory,
     Unchecked,
     latest,
@@ -78,7 +75,7 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         report_physics.section(entries),
         _memory(estimates(measurements)),
         _unfinished(entries),
-        _how(measurements, _first_environment(entries).order_seed, tables[1:]),
+        report_how.section(measurements, _first_environment(entries).order_seed, tables[1:]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -271,74 +268,6 @@ def _unfinished(entries: Sequence[Entry]) -> str:
     missing += [(m.task.label, m.reason or "") for m in measurements_of(entries) if not m.rounds_s]
     lines = [f"- {escaped(f'{label}: {reason}')}" for label, reason in missing]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
-
-
-def _how(measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]) -> str:
-    if not measurements:
-        return ""
-    task = measurements[0].task
-    options = {
-        "arch": ",".join(dict.fromkeys(m.task.architecture for m in measurements)),
-        "framework": ",".join(dict.fromkeys(m.task.framework for m in measurements)),
-        "pass": ",".join(dict.fromkeys(m.task.pass_ for m in measurements)),
-        "batch": ",".join(dict.fromkeys(str(m.task.batch) for m in measurements)),
-        "device": task.device,
-        "threads": str(task.threads),
-    }
-    modes = [*dict.fromkeys(m.task.mode for m in measurements)]
-    if modes != [DEFAULT]:
-        options["mode"] = ",".join(modes)
-    dtypes = [*dict.fromkeys(m.task.dtype for m in measurements)]
-    if dtypes != [SINGLE]:
-        options["dtype"] = ",".join(dtypes)
-    if measurements[0].budget_s is not None:
-        options["seconds"] = f"{measurements[0].budget_s:g}"
-    if task_precision := measurements[0].precision:
-        options["precision"] = f"{task_precision:.3%}".rstrip("0%").rstrip(".") + "%"
-    processes = max(m.task.process for m in measurements)
-    if processes > 1:
-        options |= {"processes": str(processes), "seed": str(order_seed)}
-    for folder in own:
-        if any((folder / f"{m.task.architecture}.toml").exists() for m in measurements):
-            options["tables"] = os.path.relpath(folder)
-    words = " ".join(f"--bench-{name} {_word(value)}" for name, value in options.items())
-    return "\n\n".join(
-        [
-            "## How it was measured",
-            "- Each model is verified against the papers' tables in the process that times it.\n"
-            "- Each process is fresh, forked after the framework's import, with the same weights, "
-            "batch, precision and number of threads for every framework.\n"
-            "- PyTorch runs eagerly (inference mode for forward), Keras as a compiled TensorFlow "
-            f"graph: each as its documentation says{_but_for(modes)}.\n"
-            "- Rounds are timed until the 95% interval of their median is as narrow as was asked "
-            "for, or the time is over. Warm-up rounds are not in the figures; each step ends when "
-            "the device has finished.\n"
-            f"{_processes(measurements)}"
-            "- Raw rounds are in `measurements.jsonl` beside this file.",
-            f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```\n\nor, without a "
-            f"checkout, with\n\n```\nconvbench bench --benchmark-only {words}\n```",
-        ]
-    )
-
-
-def _processes(measurements: Sequence[Measurement]) -> str:
-    """How often each task was repeated in a process of its own."""
-    processes = max(m.task.process for m in measurements)
-    if processes == 1:
-        return "- One process a row: the spread between processes is not known from this run.\n"
-    return (
-        f"- Each row is {processes} processes, in blocks of one process a task, in an order by "
-        "chance within the block; its interval is over processes.\n"
-    )
-
-
-def _word(value: str) -> str:
-    """A value as one word of a command that people copy: names may come from another's journal."""
-    return shlex.quote(one_line(value, most=10_000))
-
-
-def _but_for(modes: Sequence[str]) -> str:
-    return "" if modes == [DEFAULT] else ", but for the mode that stands beside its name"
 
 
 def _panels(measured: Sequence[Estimate]) -> list[tuple[str, list[plots.Point]]]:

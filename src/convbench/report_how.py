@@ -1,0 +1,98 @@
+"""The section of a report that says how it was measured, and how to repeat it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from convbench.modes import DEFAULT, SINGLE
+from convbench.record import Measurement
+
+RUNS = {
+    "pytorch": "PyTorch eagerly (inference mode for forward)",
+    "keras": "Keras as a compiled TensorFlow graph",
+    "keras-jax": "Keras on JAX as a function that XLA compiles",
+    "keras-torch": "Keras on PyTorch layer by layer from Python",
+}
+"""How a framework's documentation says to run it."""
+
+
+def section(
+    measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]
+) -> str:
+    """The section; `own` are the folders of the user's own tables."""
+    if not measurements:
+        return ""
+    words = " ".join(
+        f"--bench-{name} {value}" for name, value in _options(measurements, order_seed, own).items()
+    )
+    return "\n\n".join(
+        [
+            "## How it was measured",
+            "- Each model is verified against the papers' tables in the process that times it.\n"
+            "- Each process is fresh, forked after the framework's import, with the same weights, "
+            "batch, precision and number of threads for every framework.\n"
+            f"{_frameworks(measurements)}"
+            "- Rounds are timed until the 95% interval of their median is as narrow as was asked "
+            "for, or the time is over. Warm-up rounds are not in the figures; each step ends when "
+            "the device has finished.\n"
+            f"{_processes(measurements)}"
+            "- Raw rounds are in `measurements.jsonl` beside this file.",
+            f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```\n\nor, without a "
+            f"checkout, with\n\n```\nconvbench bench --benchmark-only {words}\n```",
+        ]
+    )
+
+
+def _options(
+    measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]
+) -> dict[str, str]:
+    """The options of the run, but for those that are not theirs alone, such as the report's."""
+    first, tasks = measurements[0], [m.task for m in measurements]
+    options = {
+        "arch": ",".join(dict.fromkeys(task.architecture for task in tasks)),
+        "framework": ",".join(dict.fromkeys(task.framework for task in tasks)),
+        "pass": ",".join(dict.fromkeys(task.pass_ for task in tasks)),
+        "batch": ",".join(dict.fromkeys(str(task.batch) for task in tasks)),
+        "device": first.task.device,
+        "threads": str(first.task.threads),
+    }
+    for name, usual in (("mode", DEFAULT), ("dtype", SINGLE)):
+        found = [*dict.fromkeys(getattr(task, name) for task in tasks)]
+        if found != [usual]:
+            options[name] = ",".join(found)
+    if first.budget_s is not None:
+        options["seconds"] = f"{first.budget_s:g}"
+    if first.precision is not None:
+        options["precision"] = f"{100 * first.precision:g}%"
+    processes = max(task.process for task in tasks)
+    if processes > 1:
+        options |= {"processes": str(processes), "seed": str(order_seed)}
+    for folder in own:
+        if any((folder / f"{task.architecture}.toml").exists() for task in tasks):
+            options["tables"] = shlex.quote(os.path.relpath(folder))
+    return options
+
+
+def _frameworks(measurements: Sequence[Measurement]) -> str:
+    """How each framework was run, as far as it is known here."""
+    names = dict.fromkeys(m.task.framework for m in measurements)
+    ways = ", ".join(RUNS[name] for name in names if name in RUNS)
+    if not ways:
+        return ""
+    modes = {m.task.mode for m in measurements}
+    but_for = "" if modes == {DEFAULT} else ", but for the mode that stands beside its name"
+    return f"- Each framework runs as its documentation says: {ways}{but_for}.\n"
+
+
+def _processes(measurements: Sequence[Measurement]) -> str:
+    """How often each task was repeated in a process of its own."""
+    processes = max(m.task.process for m in measurements)
+    if processes == 1:
+        return "- One process a row: the spread between processes is not known from this run.\n"
+    return (
+        f"- Each row is {processes} processes, in blocks of one process a task, in an order by "
+        "chance within the block; its interval is over processes.\n"
+    )
