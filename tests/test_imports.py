@@ -104,7 +104,7 @@ ALLOWED = {
         *("modes", "report_modes", "report_parity", "report_physics", "report_throughput"),
         "tables",
     ),
-    "report_how": ("modes", "record"),
+    "report_how": ("errors", "modes", "record"),
     "report_modes": ("estimates", "modes", "report_throughput", "tables"),
     "report_parity": ("parity", "record", "tables", "units"),
     "report_physics": ("plausibility", "record", "report_throughput", "tables", "units"),

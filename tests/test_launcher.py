@@ -174,7 +174,9 @@ def test_what_a_framework_raises_is_a_refusal_in_one_line(launcher, fault, what,
     fault(f"{what}@{stage}")
     with launcher.open(TASK.label) as child:
         refused = prepare(child)
-    assert refused == messages.Refused(refused.why, outcome="failed")
+    memory = what != "RuntimeError"
+    outcome = "refused" if memory else "failed"
+    assert refused == messages.Refused(refused.why, outcome=outcome, for_memory=memory)
     assert refused.why.startswith(REFUSALS[what])
     assert "\n" not in refused.why
     fault("")

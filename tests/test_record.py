@@ -262,7 +262,8 @@ def test_memory_that_nobody_could_tell_is_not_zero():
 
 def test_a_label_is_a_few_words():
     assert TASK.label == "vgg16 keras compiled bfloat16 train_step"
-    assert evolve(TASK, mode="default").label == "vgg16 keras train_step"
+    plain = evolve(TASK, mode="default", dtype="float32")
+    assert plain.label == "vgg16 keras train_step"
 
 
 def test_runs_that_begin_at_once_have_a_folder_each(tmp_path):

@@ -255,6 +255,12 @@ def test_precisions_are_in_the_command_and_set_against_single(tables):
     assert "Half precisions are mixed" in made
 
 
+def test_a_name_from_a_journal_is_one_word_of_the_command(tables):
+    task = samples.task("lenet5; rm -rf $(pwd)\n#", "keras", "forward")
+    made = report.markdown([ENVIRONMENT, samples.measured(task, 0.01, None)], "a-run", tables)
+    assert "--bench-arch 'lenet5; rm -rf $(pwd)' --bench-framework" in made
+
+
 def test_written_twice_it_is_the_same_to_the_byte(tmp_path, tables):
     folder = samples.write_run(tmp_path)
     assert report.write(folder, tables) == folder / "report.md"

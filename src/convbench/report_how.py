@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from convbench.errors import one_line
 from convbench.modes import DEFAULT, SINGLE
 from convbench.record import Measurement
 
@@ -26,7 +27,8 @@ def section(
     if not measurements:
         return ""
     words = " ".join(
-        f"--bench-{name} {value}" for name, value in _options(measurements, order_seed, own).items()
+        f"--bench-{name} {_word(value)}"
+        for name, value in _options(measurements, order_seed, own).items()
     )
     return "\n\n".join(
         [
@@ -72,8 +74,13 @@ def _options(
         options |= {"processes": str(processes), "seed": str(order_seed)}
     for folder in own:
         if any((folder / f"{task.architecture}.toml").exists() for task in tasks):
-            options["tables"] = shlex.quote(os.path.relpath(folder))
+            options["tables"] = os.path.relpath(folder)
     return options
+
+
+def _word(value: str) -> str:
+    """A value as one word of a command that people copy: names may come from another's journal."""
+    return shlex.quote(one_line(value, most=10_000))
 
 
 def _frameworks(measurements: Sequence[Measurement]) -> str:
