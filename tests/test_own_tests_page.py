@@ -16,7 +16,7 @@ PRINTED = [block for kind, block in BLOCKS if not kind]
 
 FIGURE = r"(?<![\w(=])[\d.,]+( [mµ]?s\b| [KMG]iB|%)?(?!\w)"
 
-MARKS = r" \((\d+ rounds|unstable|, )+\)"
+MARKS = r" \((\d+ rounds|unstable|no steady state|, )+\)"
 
 
 def without_figures(printed: str) -> list[str]:

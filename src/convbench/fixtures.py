@@ -15,7 +15,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from convbench import architectures, frameworks, machine
 from convbench.errors import BadOption, ConvbenchError, OtherFramework
-from convbench.frameworks import EVERYWHERE, FRAMEWORKS
+from convbench.frameworks import DEFAULT_FRAMEWORKS, EVERYWHERE, FRAMEWORKS
 from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.options import MOST, one_of
@@ -138,7 +138,8 @@ def _duration(_: object, attribute: Attribute[Any], value: object) -> None:
 
 def _name(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str | None):
-        raise BadOption(attribute.name, f"a name such as {' or '.join(FRAMEWORKS)}", str(value))
+        wanted = f"a name such as {' or '.join(DEFAULT_FRAMEWORKS)}"
+        raise BadOption(attribute.name, wanted, str(value))
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
