@@ -35,77 +35,61 @@ MOST = {
 """More than anybody means, and less than what frameworks and clocks break at."""
 
 
+OPTIONS: dict[str, tuple[str, str | None, str]] = {
+    "arch": ("NAMES", "all", "names, families, headline, all"),
+    "framework": (
+        "NAMES",
+        None,
+        f"of {', '.join(FRAMEWORKS)} (default: {', '.join(DEFAULT_FRAMEWORKS)})",
+    ),
+    "pass": ("NAMES", "forward,backward", f"of {', '.join(PASSES)} (default: forward,backward)"),
+    "mode": ("NAMES", DEFAULT, f"of {', '.join(MODES)}; with a plus several at once"),
+    "dtype": ("NAMES", SINGLE, f"of {', '.join(DTYPES)}"),
+    "batch": ("N,…", None, "images in a batch, or max: as many as fit (default: 4, on a GPU 32)"),
+    "device": ("NAME", None, "cpu or cuda (default: cuda where there is one)"),
+    "threads": ("N", None, "CPU threads for every framework (default: cores)"),
+    "seconds": ("S", "5", "timed seconds a task at the most, but for 6 rounds (default: 5)"),
+    "precision": (
+        "P%",
+        "2%",
+        "stop when the 95%% interval of the median is within ±P%% of it (default: 2%%)",
+    ),
+    "processes": (
+        "K",
+        "1",
+        "fresh processes for each task, in blocks of random order (default: 1)",
+    ),
+    "seed": ("N", "1", "of that order (default: 1)"),
+    "memory-limit": (
+        "SIZE",
+        None,
+        "host memory of a task, as in 8GiB; one that takes more is ended (default: none)",
+    ),
+    "timeout": ("S", "600", "longest wait for one answer"),
+    "parity": (
+        "on|off",
+        "on",
+        "prove that what is compared is the same function; off prints no ratios",
+    ),
+    "parity-steps": ("N", "1", "training steps to compare"),
+    "tables": ("DIR", None, "tables of your own networks"),
+    "report": ("DIR", None, "folder for reports; none writes nothing"),
+}
+"""What stands for the value in the help, the default, and the help, of each `--bench-` option."""
+
+
 def add(parser: Any) -> None:
     """Tells pytest's parser of the options, all of them optional."""
     group = parser.getgroup("convbench", "the networks of the papers, proven and timed")
-    option = group.addoption
-    option("--bench-arch", metavar="NAMES", default="all", help="names, families, headline, all")
-    option(
-        "--bench-framework",
-        metavar="NAMES",
-        help=f"of {', '.join(FRAMEWORKS)} (default: {', '.join(DEFAULT_FRAMEWORKS)})",
-    )
-    option(
-        "--bench-pass",
-        metavar="NAMES",
-        default="forward,backward",
-        help=f"of {', '.join(PASSES)} (default: forward,backward)",
-    )
-    option(
-        "--bench-mode",
-        metavar="NAMES",
-        default=DEFAULT,
-        help=f"of {', '.join(MODES)}; with a plus several at once",
-    )
-    option("--bench-dtype", metavar="NAMES", default=SINGLE, help=f"of {', '.join(DTYPES)}")
-    option(
-        "--bench-batch",
-        metavar="N,…",
-        help="images in a batch, or max: as many as fit (default: 4, on a GPU 32)",
-    )
-    option("--bench-device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
-    option("--bench-threads", metavar="N", help="CPU threads for every framework (default: cores)")
-    option(
-        "--bench-seconds",
-        metavar="S",
-        default="5",
-        help="timed seconds a task at the most, but for 6 rounds (default: 5)",
-    )
-    option(
-        "--bench-precision",
-        metavar="P%",
-        default="2%",
-        help="stop when the 95%% interval of the median is within ±P%% of it (default: 2%%)",
-    )
-    option(
-        "--bench-processes",
-        metavar="K",
-        default="1",
-        help="fresh processes for each task, in blocks of random order (default: 1)",
-    )
-    option("--bench-seed", metavar="N", default="1", help="of that order (default: 1)")
-    option(
-        "--bench-memory-limit",
-        metavar="SIZE",
-        help="host memory of a task, as in 8GiB; one that takes more is ended (default: none)",
-    )
-    option("--bench-timeout", metavar="S", default="600", help="longest wait for one answer")
-    option(
-        "--bench-parity",
-        metavar="on|off",
-        default="on",
-        help="prove that what is compared is the same function; off prints no ratios",
-    )
-    option("--bench-parity-steps", metavar="N", default="1", help="training steps to compare")
-    option("--bench-tables", metavar="DIR", help="tables of your own networks")
-    option(
+    for name, (metavar, default, help_) in OPTIONS.items():
+        group.addoption(f"--bench-{name}", metavar=metavar, default=default, help=help_)
+    group.addoption(
         "--bench-resume",
         metavar="RUN",
         nargs="?",
         const=NEWEST,
         help="continue a run in the folder for reports (default: the newest with these tasks)",
     )
-    option("--bench-report", metavar="DIR", help="folder for reports; none writes nothing")
     parser.addini("bench_report", "folder for reports, as --bench-report", default="none")
 
 
