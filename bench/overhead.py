@@ -1,8 +1,8 @@
 """How much the plugin adds to what it times: the same step through the plugin and in a bare loop.
 
-Run as `python bench/overhead.py [ARCHITECTURE] [PASS]`. Both sides are fresh processes with the
-same weights, batch and threads, side by side in alternating order; what is printed is the ratio
-of the medians, pair by pair, with the interquartile range over the pairs.
+Run as `python bench/overhead.py [ARCHITECTURES] [PASS] [PAIRS]`, by default a small, a middle and a
+large network. Both sides are fresh processes with the same weights, batch and threads, side by side
+in alternating order; what is printed is the ratio of the medians, with its 95% interval over pairs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from convbench import machine
+from convbench.stats import mean_of
 
 PAIRS = 10
 BATCH = 4
@@ -80,23 +81,25 @@ def _output(command: list[str], environment: dict[str, str]) -> str:
 
 
 def main() -> None:
-    """Prints one line for each framework."""
-    defaults = ("resnet18", "forward")
-    given = tuple(sys.argv[1:3])
-    name, pass_ = given + defaults[len(given) :]
+    """Prints one line for each network and framework."""
+    defaults = ("lenet5,resnet18,vgg16", "forward", str(PAIRS))
+    given = tuple(sys.argv[1:4])
+    names, pass_, pairs = given + defaults[len(given) :]
     threads = machine.default_threads()
-    for framework in ("pytorch", "keras"):
-        ratios = []
-        for pair in range(PAIRS):
-            sides = [through_plugin, bare] if pair % 2 else [bare, through_plugin]
-            taken = {side: side(name, framework, pass_, threads) for side in sides}
-            ratios.append(taken[through_plugin] / taken[bare])
-        low, _, high = quantiles(ratios, n=4)
-        print(
-            f"{name} {framework} {pass_}: plugin / bare loop {median(ratios):.3f} "
-            f"(quartiles {low:.3f} to {high:.3f}, {PAIRS} pairs)",
-            flush=True,
-        )
+    for name in names.split(","):
+        for framework in ("pytorch", "keras"):
+            ratios = []
+            for pair in range(int(pairs)):
+                sides = [through_plugin, bare] if pair % 2 else [bare, through_plugin]
+                taken = {side: side(name, framework, pass_, threads) for side in sides}
+                ratios.append(taken[through_plugin] / taken[bare])
+            found = mean_of(ratios)
+            print(
+                f"{name} {framework} {pass_}: plugin / bare loop {found.median:.3f} "
+                f"({found.low:.3f} to {found.high:.3f}, {pairs} pairs; their median "
+                f"{median(ratios):.3f})",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
