@@ -70,16 +70,10 @@ ALLOWED = {
     "worker": (
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
-        *(
-            "host_memory",
-            "memory_needs",
-            "offspring",
-            "own",
-            "worker_attain",
-            "worker_own",
-            "worker_profile",
-        ),
+        *("host_memory", "memory_needs", "offspring", "own", "worker_attain", "worker_clock"),
+        *("worker_own", "worker_profile"),
     ),
+    "worker_clock": ("errors", "frameworks", "units"),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (
         *("errors", "graph", "kinds", "launcher", "messages", "modes", "processors", "record"),
@@ -157,7 +151,7 @@ WITHIN = (
 PYTORCH = tuple(
     f"frameworks.pytorch{part}"
     for part in (
-        *("", "_examine", "_layers", "_modes", "_peaks", "_profile", "_trace"),
+        *("", "_cuda", "_examine", "_layers", "_modes", "_peaks", "_profile", "_trace"),
         "_trace_arithmetic",
         *("_trace_calls", "_trace_effects", "_trace_layers", "_trace_recorder", "_trace_shapes"),
     )

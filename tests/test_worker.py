@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from convbench import machine, messages, worker
+from convbench import machine, messages, worker, worker_clock
 from convbench.launcher import Launcher
 from convbench.record import Task
 from convbench.reference import tables_folder
@@ -56,7 +56,7 @@ def test_a_child_leaves_when_told_or_when_the_parent_hangs_up():
 
 def test_warm_up_goes_on_for_its_time_and_a_step_that_is_longer_is_warmed_up_once(monkeypatch):
     seconds = iter(range(100))  # each look at the clock is a second later: a round takes one
-    monkeypatch.setattr(worker, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(worker_clock, "perf_counter", lambda: float(next(seconds)))
     short = answers(PREPARE)[1]
     assert (short.first_s, short.warmup_s) == (1.0, (1.0,))
     long = answers(evolve(PREPARE, warmup_s=6.5))[1]
@@ -68,16 +68,16 @@ def test_a_round_is_the_mean_of_its_steps(monkeypatch):
     assert len(timed.rounds_s) == 2
     assert prepared.report.proven
     seconds = iter(range(100))
-    monkeypatch.setattr(worker, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(worker_clock, "perf_counter", lambda: float(next(seconds)))
     timed = answers(PREPARE, messages.Rounds(3, 4))[2]
     assert timed.rounds_s == (0.25,) * 3
 
 
 def test_no_round_takes_no_time_whatever_a_coarse_clock_says(monkeypatch):
-    monkeypatch.setattr(worker, "perf_counter", lambda: 1.0)
+    monkeypatch.setattr(worker_clock, "perf_counter", lambda: 1.0)
     _, prepared, timed = answers(PREPARE, messages.Rounds(2, 4))
-    assert prepared.first_s == worker.CLOCK_RESOLUTION > 0
-    assert timed.rounds_s == (worker.CLOCK_RESOLUTION / 4,) * 2
+    assert prepared.first_s == worker_clock.RESOLUTION > 0
+    assert timed.rounds_s == (worker_clock.RESOLUTION / 4,) * 2
 
 
 def test_a_model_that_is_not_the_papers_is_not_timed_and_the_place_is_named(fault: Fault):

@@ -164,6 +164,8 @@ class Timed:
     rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
     cpu_s: Second = field(default=0.0, validator=record.SECONDS)
     """CPU time of the child meanwhile, all its threads together."""
+    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*record.STEP)))
+    """The same rounds by the host's clock, where those are by the device's."""
 
 
 @frozen

@@ -5,7 +5,8 @@ the task in flight. Raw rounds are kept; every statistic is recomputed from them
 
 Schema history
   1  0.1.0: environment, check, unchecked, measurement; what came later (parity, attainable,
-     a task's process, a measurement's steady state and its machine's other work) may be absent
+     a task's process, a measurement's steady state and its machine's other work, its rounds by
+     the host's clock) may be absent
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ class Measurement:
     iterations: int = field(default=1, validator=COUNT)
     """Steps in one round; a round's value is the mean of them."""
     rounds_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
+    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
+    """The same rounds by the host's clock, where those are by the device's own; else none."""
     memory: Memory = field(factory=Memory)
     batch_search: str | None = None
     """What ended the search for the largest batch that fits, where the task's is that."""

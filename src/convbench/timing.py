@@ -57,6 +57,8 @@ class Rounds:
     """Seconds of a step, as the warm-up had it."""
     taken: list[Second] = field(factory=list)
     """Seconds of one step in each round."""
+    host_s: list[Second] = field(factory=list)
+    """The same by the host's clock, where those are by the device's own."""
     cpu: CpuUse = field(factory=CpuUse)
     """What the machine's processors did meanwhile."""
 
@@ -102,6 +104,7 @@ class Rounds:
             why = f"timed {len(reply.rounds_s)} rounds, not {count}"
             raise WorkerFailed(self.child.task, STAGE, why)
         self.taken += reply.rounds_s
+        self.host_s += reply.host_s
 
     def measured(self, warm: Measurement) -> Measurement:
         """The measurement with its rounds; those that were not steady yet join its warm-up."""
@@ -113,6 +116,7 @@ class Rounds:
             outcome="measured",
             warmup_s=(*warm.warmup_s, *self.taken[:first]),
             rounds_s=tuple(self.taken[first:]),
+            host_s=tuple(self.host_s[first:]),
             iterations=self.iterations,
             steady=transient is not None if judged else None,
             precision=self.budget.precision,

@@ -18,10 +18,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from time import get_clock_info, perf_counter, process_time
+from time import perf_counter, process_time
 from typing import BinaryIO, NoReturn
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from convbench import (
     canon,
@@ -32,6 +32,7 @@ from convbench import (
     messages,
     offspring,
     worker_attain,
+    worker_clock,
     worker_own,
     worker_profile,
 )
@@ -44,7 +45,14 @@ from convbench.errors import (
     Unsupported,
     is_about_memory,
 )
-from convbench.frameworks import Framework, Model, Pass, load_framework, weights
+from convbench.frameworks import (
+    Framework,
+    HasDeviceClock,
+    Model,
+    Pass,
+    load_framework,
+    weights,
+)
 from convbench.graph import Graph
 from convbench.modes import SINGLE, variant
 from convbench.observation import Observation
@@ -53,9 +61,6 @@ from convbench.own import said
 from convbench.record import Memory, Task, condensed
 from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second
-
-CLOCK_RESOLUTION: Second = get_clock_info("perf_counter").resolution
-"""What a coarse clock calls no time at all may have been so long."""
 
 
 @define
@@ -167,6 +172,7 @@ class Child:
     _baseline_bytes: Byte = 0
     _stepping: host_memory.Stepping | None = None
     _step: Callable[[], None] | None = None
+    _clock: worker_clock.Clock = field(factory=worker_clock.Clock)
     _prepared: worker_profile.Prepared | None = None
 
     def serve(self) -> None:
@@ -190,9 +196,7 @@ class Child:
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
                 case messages.Rounds(count=count, iterations=iterations):
-                    began = process_time()
-                    rounds_s = self._rounds(count, iterations)
-                    return messages.Timed(rounds_s, process_time() - began)
+                    return self._rounds(count, iterations)
                 case messages.Examine():
                     return self._examine(request)
                 case messages.Attain():
@@ -207,6 +211,8 @@ class Child:
                     return messages.Refused(f"a child does not take {type(request).__name__}")
         except memory_needs.DoesNotFit as error:
             return messages.Refused(str(error), for_memory=True)
+        except worker_clock.ClocksDisagree as error:
+            return messages.Refused(str(error), outcome="failed")
         except ConvbenchError as error:
             return messages.Refused(str(error))
         except Exception as error:  # whatever a framework raises is this task's failure alone
@@ -313,26 +319,26 @@ class Child:
     def _warm_up(self, warmup_s: Second) -> list[Second]:
         """Seconds of the first step, and of one or more after it until `warmup_s` have passed."""
         taken: list[Second] = []
+        if isinstance(self.framework, HasDeviceClock):
+            self._clock.device = self.framework.device_clock()
         self._stepping = host_memory.Stepping.begin(self._baseline_bytes)
         with _no_garbage_collection():
             while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))
         return taken
 
-    def _rounds(self, count: int, iterations: int) -> tuple[Second, ...]:
+    def _rounds(self, count: int, iterations: int) -> messages.Timed:
         """Seconds of one step in each of `count` rounds."""
+        began = process_time()
+        self._clock.host_s.clear()
         with _no_garbage_collection():
-            return tuple(self._round(iterations) for _ in range(count))
+            rounds_s = tuple(self._round(iterations) for _ in range(count))
+        return messages.Timed(rounds_s, process_time() - began, tuple(self._clock.host_s))
 
     def _round(self, iterations: int) -> Second:
         """Seconds of one step, the mean over a round of `iterations`."""
-        step = self._step
-        assert step is not None, "a round before Prepare"
-        steps = range(iterations)
-        began = perf_counter()
-        for _ in steps:
-            step()
-        return max(perf_counter() - began, CLOCK_RESOLUTION) / iterations
+        assert self._step is not None, "a round before Prepare"
+        return self._clock.round(self._step, iterations)
 
     def _memory(self) -> Memory:
         assert self._stepping is not None, "a peak before Prepare"

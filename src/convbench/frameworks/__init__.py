@@ -20,7 +20,7 @@ from convbench.evidence import Keep
 from convbench.graph import Graph
 from convbench.modes import DEFAULT, SINGLE, offers
 from convbench.observation import Observation
-from convbench.units import Byte
+from convbench.units import Byte, Second
 
 Pass: TypeAlias = Literal["forward", "backward", "train_step", "predict"]
 EVERYWHERE: tuple[Pass, ...] = ("forward", "backward", "train_step")
@@ -44,6 +44,9 @@ Values: TypeAlias = Callable[[str, tuple[int, ...]], Array]
 
 NodeStep: TypeAlias = tuple[str, Callable[[], None]]
 """A node's address, and a call of it alone that returns when the device has finished."""
+
+DeviceClock: TypeAlias = Callable[[Callable[[], None], int], Second]
+"""Seconds that the device took for a step, called so many times."""
 
 Model: TypeAlias = Any
 """A framework's own model; nobody but that framework's file looks inside."""
@@ -173,6 +176,18 @@ class HasPeaks(Protocol):
 
     def peaks(self, dtype: str) -> Peaks:
         """Operators on the device that was prepared."""
+
+
+@runtime_checkable
+class HasDeviceClock(Protocol):
+    """What a framework has besides, if a device can tell by itself how long steps took."""
+
+    def device_clock(self) -> DeviceClock | None:
+        """The clock of the device that was prepared; None where the host's is the one to read.
+
+        While it times a round, no step of the framework waits for the device; the clock waits once,
+        when all of the round's steps are in the device's queue.
+        """
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ from convbench.frameworks import (
     LEARNING_RATE,
     MOMENTUM,
     Array,
+    DeviceClock,
     DeviceMemory,
     Pass,
     Values,
@@ -139,7 +140,7 @@ class Keras:
         x, y = ops.convert_to_tensor(images_last(images)), ops.convert_to_tensor(labels)
         if pass_ == "forward":
             forward = self._inference(model)
-            return lambda: forward(x)
+            return self._backend.in_turn(lambda x: lambda: forward(x), x)
         if pass_ == "predict":
             return self._predicting(model, images_last(images))
         native, heads = model.native, model.description.heads
@@ -153,7 +154,7 @@ class Keras:
             return reduce(add, [head.weight * loss(labels, output) for head, output in pairs])
 
         train = self._training(trained, total, pass_, model)
-        return lambda: train(x, y)
+        return self._backend.in_turn(lambda x: lambda: train(x, y), x)
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, keras.Model)
@@ -174,10 +175,10 @@ class Keras:
         x, y = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
         if pass_ == "forward":
             forward = self._backend.inference(model, DEFAULT)
-            return lambda: forward(x)
+            return self._backend.in_turn(lambda x: lambda: forward(x), x)
         one = loss or cross_entropy(model)
         train = self._training(model, lambda y, answer: ops.mean(one(y, answer)), pass_)
-        return lambda: train(x, y)
+        return self._backend.in_turn(lambda x: lambda: train(x, y), x)
 
     def _inference(self, model: Network) -> Callable[[Any], Any]:
         """The answer to images, without what only training needs."""
@@ -234,6 +235,9 @@ class Keras:
 
     def device_memory(self) -> DeviceMemory | None:
         return self._backend.device_memory()
+
+    def device_clock(self) -> DeviceClock | None:
+        return self._backend.device_clock()
 
 
 def _answering(model: Network) -> keras.Model:

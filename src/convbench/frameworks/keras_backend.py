@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import keras
 
-from convbench.frameworks import DeviceMemory
+from convbench.frameworks import DeviceClock, DeviceMemory
 from convbench.frameworks.keras_layers import Kinds
 
 Loss: TypeAlias = Callable[[Any, Any], Any]
@@ -61,6 +61,14 @@ class Backend(ABC):
     @abstractmethod
     def device_memory(self) -> DeviceMemory | None:
         """As `Framework.device_memory`."""
+
+    def device_clock(self) -> DeviceClock | None:
+        """As `HasDeviceClock.device_clock`; most backends have none."""
+        return None
+
+    def in_turn(self, over: Callable[[Any], Callable[[], None]], batch: Any) -> Callable[[], None]:
+        """A step over a batch, or over copies of it in turn where a cache would hold one."""
+        return over(batch)
 
     def kinds(self, mode: str) -> Kinds:  # noqa: ARG002  (one backend has a mode with others)
         """The layers that the backend has of its own."""

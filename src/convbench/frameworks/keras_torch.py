@@ -11,10 +11,11 @@ import keras
 import torch
 
 from convbench.errors import Unsupported
-from convbench.frameworks import DeviceMemory
+from convbench.frameworks import DeviceClock, DeviceMemory
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds
+from convbench.frameworks.pytorch_cuda import Queue, in_turn
 
 
 class Torch(Backend):
@@ -25,6 +26,7 @@ class Torch(Backend):
 
     def __init__(self) -> None:
         self._device = "cpu"
+        self._queue = Queue()
 
     def version(self) -> str:
         return f"torch {torch.__version__}"
@@ -86,7 +88,13 @@ class Torch(Backend):
 
     def _finish(self) -> None:
         if self._device == "cuda":
-            torch.cuda.synchronize()
+            self._queue.finish()
+
+    def in_turn(self, over: Callable[[Any], Callable[[], None]], batch: Any) -> Callable[[], None]:
+        return in_turn(over, batch) if self._device == "cuda" else over(batch)
+
+    def device_clock(self) -> DeviceClock | None:
+        return self._queue.timed if self._device == "cuda" else None
 
 
 def framework() -> Keras:

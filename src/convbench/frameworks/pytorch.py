@@ -16,12 +16,14 @@ from convbench.frameworks import (
     LEARNING_RATE,
     MOMENTUM,
     Array,
+    DeviceClock,
     DeviceMemory,
     NodeStep,
     Pass,
     Values,
     require_mode,
 )
+from convbench.frameworks.pytorch_cuda import Queue, in_turn
 from convbench.frameworks.pytorch_examine import examine
 from convbench.frameworks.pytorch_layers import TableConv2d, module_for
 from convbench.frameworks.pytorch_modes import (
@@ -112,6 +114,7 @@ class PyTorch:
 
     def __init__(self) -> None:
         self._device = torch.device("cpu")
+        self._queue = Queue()
 
     def version(self) -> str:
         return f"torch {torch.__version__}"
@@ -233,12 +236,15 @@ class PyTorch:
         return self._training(model.train(), criterion, x, y, pass_ == "train_step")
 
     def _forward(self, model: nn.Module, x: Tensor, dtype: str = SINGLE) -> Callable[[], None]:
-        def step() -> None:
-            with torch.inference_mode(), autocast(self._device, dtype):
-                model(x)
-            self._finish()
+        def over(x: Tensor) -> Callable[[], None]:
+            def step() -> None:
+                with torch.inference_mode(), autocast(self._device, dtype):
+                    model(x)
+                self._finish()
 
-        return step
+            return step
+
+        return self._over(x, over)
 
     def _training(
         self,
@@ -255,21 +261,33 @@ class PyTorch:
             [p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, momentum=MOMENTUM
         )
 
-        def step() -> None:
-            optimizer.zero_grad()
-            with autocast(self._device, dtype):
-                value = loss(model(x), y)
-            torch.autograd.backward(scaler.scale(value))
-            if update:
-                scaler.step(optimizer)
-                scaler.update()
-            self._finish()
+        def over(x: Tensor) -> Callable[[], None]:
+            def step() -> None:
+                optimizer.zero_grad()
+                with autocast(self._device, dtype):
+                    value = loss(model(x), y)
+                torch.autograd.backward(scaler.scale(value))
+                if update:
+                    scaler.step(optimizer)
+                    scaler.update()
+                self._finish()
 
-        return step
+            return step
+
+        return self._over(x, over)
+
+    def _over(
+        self, batch: Tensor, over: Callable[[Tensor], Callable[[], None]]
+    ) -> Callable[[], None]:
+        """A step over a batch; on a GPU, over copies of it in turn."""
+        return in_turn(over, batch) if self._device.type == "cuda" else over(batch)
 
     def _finish(self) -> None:
         if self._device.type == "cuda":
-            torch.cuda.synchronize()
+            self._queue.finish()
+
+    def device_clock(self) -> DeviceClock | None:
+        return self._queue.timed if self._device.type == "cuda" else None
 
     def examine(
         self,
