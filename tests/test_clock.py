@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 
 from convbench import messages, worker_clock
 from convbench.frameworks import HasDeviceClock
 from convbench.worker_clock import EVENT, MOST_OVER, Clock, ClocksDisagree
 from tests import fakes
-from tests.test_runner import TASK as PARENTS_TASK
-from tests.test_runner import FakeLauncher, run, same_machine  # noqa: F401  (fixtures)
 from tests.test_worker import PREPARE, answers
 
 HOST_S = 0.25
@@ -91,11 +88,3 @@ def test_a_round_that_the_device_calls_no_time_is_its_resolution():
 def test_a_disagreement_says_both_times():
     assert "12.0 ms" in str(ClocksDisagree(0.012, 0.01))
     assert "10.0 ms" in str(ClocksDisagree(0.012, 0.01))
-
-
-def test_a_measurement_keeps_both_clocks(run):  # noqa: F811  (the fixture)
-    both = messages.Timed((0.01,) * 6, 0.0, (0.011,) * 6)
-    measured = run(FakeLauncher(script={messages.Rounds: both}), 0.01).time(PARENTS_TASK)
-    assert measured.rounds_s == (0.01,) * 6
-    assert measured.host_s == (0.011,) * 6
-    assert evolve(measured, host_s=()).host_s == ()

@@ -1,4 +1,4 @@
-"""What this machine is and can do: the only file that asks the operating system and NVML."""
+"""What this machine is and can do: what the operating system and NVML tell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from convbench import __version__
+from convbench.nvml import devices, ready
 from convbench.record import Environment
 from convbench.units import Byte
 
@@ -90,14 +90,13 @@ def last_level_cache_bytes() -> Byte | None:
 
 def device_process_bytes() -> Byte | None:
     """What NVML says that this process holds on all GPUs; None where it cannot tell."""
-    nvml = _nvml()
+    nvml = ready()
     if nvml is None:
         return None
     try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         used = [
             process.usedGpuMemory
-            for handle in handles
+            for handle in devices(nvml)
             for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             if process.pid == os.getpid() and process.usedGpuMemory is not None
         ]
@@ -108,28 +107,14 @@ def device_process_bytes() -> Byte | None:
 
 def _gpu() -> tuple[str | None, str | None]:
     """Names of the GPUs and the driver's version."""
-    nvml = _nvml()
+    nvml = ready()
     if nvml is None:
         return None, None
     try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-        names = [nvml.nvmlDeviceGetName(handle) for handle in handles]
+        names = [nvml.nvmlDeviceGetName(handle) for handle in devices(nvml)]
         return ", ".join(names) or None, nvml.nvmlSystemGetDriverVersion()
     except nvml.NVMLError:
         return None, None
-
-
-def _nvml() -> Any:
-    """NVIDIA's management library, ready; None on a machine without its driver."""
-    try:
-        import pynvml  # noqa: PLC0415  (only where it is asked for)
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    return pynvml
 
 
 def _cpu() -> str:

@@ -151,6 +151,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if state is None or state.run is None or not state.run.entries:
         return
     run = state.run
+    from convbench import report_gpu  # noqa: PLC0415  (imports pandas, as the next one)
     from convbench.report_throughput import busy, measurements_of, throughput  # noqa: PLC0415
 
     if run.lost is not None:
@@ -160,9 +161,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     terminalreporter.section("convbench")
     environment = next(entry for entry in run.entries if isinstance(entry, Environment))
-    warning = busy(environment.cores, measurements_of(run.entries))
-    if warning:
-        terminalreporter.write_line(warning.replace("*", ""), yellow=True)
+    measurements = measurements_of(run.entries)
+    for warning in (busy(environment.cores, measurements), *report_gpu.warnings(measurements)):
+        if warning:
+            terminalreporter.write_line(warning.replace("*", ""), yellow=True)
     if run.journal is None:
         terminalreporter.write_line("no report; --bench-report DIR writes one")
     else:

@@ -5,8 +5,8 @@ the task in flight. Raw rounds are kept; every statistic is recomputed from them
 
 Schema history
   1  0.1.0: environment, check, unchecked, measurement; what came later (parity, attainable,
-     a task's process, a measurement's steady state and its machine's other work, its rounds by
-     the host's clock) may be absent
+     a task's process, a measurement's steady state and its machine's other work, what its
+     GPU did) may be absent
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cattrs.v import format_exception as _usual
 
 from convbench.check import CheckReport, Finding
 from convbench.errors import BadRecord, one_line
+from convbench.gpu_use import GpuUse
 from convbench.modes import DEFAULT, SINGLE, variant
 from convbench.parity import Parity
 from convbench.units import Byte, ImagesPerSecond, Second
@@ -134,8 +135,6 @@ class Measurement:
     iterations: int = field(default=1, validator=COUNT)
     """Steps in one round; a round's value is the mean of them."""
     rounds_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
-    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
-    """The same rounds by the host's clock, where those are by the device's own; else none."""
     memory: Memory = field(factory=Memory)
     batch_search: str | None = None
     """What ended the search for the largest batch that fits, where the task's is that."""
@@ -151,6 +150,7 @@ class Measurement:
     """CPU seconds that other processes used per second of the rounds."""
     stolen_cores: float | None = field(default=None, validator=LOAD)
     """CPU seconds that the host of a virtual machine gave to others, per second of the rounds."""
+    gpu: GpuUse | None = None  # of what runs on one
 
     def throughput(self, step_s: Second) -> ImagesPerSecond:
         """Images per second of a step that takes `step_s`."""

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import psutil
 
-from convbench import plots, report_how, report_modes, report_parity, report_physics
+from convbench import (
+    plots,
+    report_gpu,
+    report_how,
+    report_modes,
+    report_parity,
+    report_physics,
+)
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
@@ -73,6 +80,7 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         throughput(entries),
         report_modes.section(estimates(measurements), proven(entries)),
         report_physics.section(entries),
+        report_gpu.section(entries),
         _memory(estimates(measurements)),
         _unfinished(entries),
         report_how.section(measurements, _first_environment(entries).order_seed, tables[1:]),

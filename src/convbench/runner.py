@@ -26,6 +26,7 @@ from convbench.errors import (
     WorkerFailed,
 )
 from convbench.examination import Settings, Side, parity
+from convbench.gpu import Watch
 from convbench.graph import Graph
 from convbench.interrupts import deferred
 from convbench.launcher import Child, Launcher
@@ -244,14 +245,14 @@ class Run:
         if keep and self.journal is not None:
             self._attain(task)
         request = messages.Prepare(task, str(self.tables), budget.warmup_s)
-        measurement = begun
+        measurement, gpu = begun, Watch.begin(task.device)
         try:
             with self._open(task.framework, task.label) as child:
                 child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
                 reply = child.ask(request, messages.Prepared, VERIFYING)
                 if reply.report is not None and keep:
                     self._keep_report(reply.report)
-                measurement = _timed(child, begun, reply, VERIFYING, budget)
+                measurement = _timed(child, begun, reply, VERIFYING, budget, gpu)
         except KeyboardInterrupt:
             if measurement.outcome == "measured":
                 raise outcomes.Leaving(measurement) from None
@@ -290,10 +291,10 @@ class Run:
         Raises FrameworkMissing; OtherFramework if the model is not of the task's; WorkerFailed.
         """
         budget = evolve(self.budget, seconds=seconds or self.budget.seconds)
-        request = messages.PrepareOwn(task, own, budget.warmup_s)
+        request, gpu = messages.PrepareOwn(task, own, budget.warmup_s), Watch.begin(task.device)
         with self._open(task.framework, task.label) as child:
             reply = child.ask(request, messages.Prepared, BUILDING)
-            return _timed(child, outcomes.begun(task, budget), reply, BUILDING, budget)
+            return _timed(child, outcomes.begun(task, budget), reply, BUILDING, budget, gpu)
 
     def keep(self, entry: Entry) -> None:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""
@@ -354,11 +355,12 @@ def _timed(
     reply: messages.Prepared | messages.Refused,
     stage: str,
     budget: Budget,
+    gpu: Watch | None,
 ) -> Measurement:
     """The measurement of a child that has answered; raises WorkerFailed if it refused."""
     if isinstance(reply, messages.Refused):
         raise reply.as_error(child.task, stage)
-    rounds = Rounds(child, budget, usual(reply.warmup_s))
+    rounds = Rounds(child, budget, usual(reply.warmup_s), gpu=gpu)
     rounds.take()
     stage = "reading its memory"
     peaks = child.ask(messages.Peak(), messages.Peaks, stage)

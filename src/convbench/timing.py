@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import ceil
 from statistics import median
 
@@ -10,6 +11,8 @@ from attrs import define, evolve, field, frozen
 
 from convbench import messages
 from convbench.errors import WorkerFailed
+from convbench.gpu import Watch
+from convbench.gpu_use import GpuUse
 from convbench.launcher import Child
 from convbench.processors import CpuUse
 from convbench.record import Measurement
@@ -61,6 +64,8 @@ class Rounds:
     """The same by the host's clock, where those are by the device's own."""
     cpu: CpuUse = field(factory=CpuUse)
     """What the machine's processors did meanwhile."""
+    gpu: Watch | None = None
+    """What its GPU did meanwhile, if the child uses one."""
 
     @property
     def iterations(self) -> int:
@@ -75,8 +80,9 @@ class Rounds:
     def take(self) -> None:
         """Times rounds until they are precise, or the budget is spent."""
         least = MIN_LONG_ROUNDS if self.usual_s > self.budget.seconds else MIN_ROUNDS
-        while len(self.taken) < MAX_ROUNDS and not self._enough(least):
-            self._block(least)
+        with self.gpu.watching(self.child.pid) if self.gpu else nullcontext():
+            while len(self.taken) < MAX_ROUNDS and not self._enough(least):
+                self._block(least)
 
     def _enough(self, least: int) -> bool:
         if len(self.taken) < least or self.spent_s < min(ENOUGH, self.budget.seconds):
@@ -116,13 +122,19 @@ class Rounds:
             outcome="measured",
             warmup_s=(*warm.warmup_s, *self.taken[:first]),
             rounds_s=tuple(self.taken[first:]),
-            host_s=tuple(self.host_s[first:]),
             iterations=self.iterations,
             steady=transient is not None if judged else None,
             precision=self.budget.precision,
             others_cores=self.cpu.others_cores,
             stolen_cores=self.cpu.stolen_cores,
+            gpu=self._gpu_use(warm.task.batch, first),
         )
+
+    def _gpu_use(self, batch: int, first: int) -> GpuUse | None:
+        """What the GPU did in all rounds; the host's clock is of those from the `first` one."""
+        if self.gpu is None:
+            return None
+        return self.gpu.use(len(self.taken) * self.iterations * batch, self.host_s[first:])
 
 
 def usual(warmup_s: Sequence[Second]) -> Second:

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from time import perf_counter, process_time
@@ -322,7 +322,7 @@ class Child:
         if isinstance(self.framework, HasDeviceClock):
             self._clock.device = self.framework.device_clock()
         self._stepping = host_memory.Stepping.begin(self._baseline_bytes)
-        with _no_garbage_collection():
+        with worker_clock.no_garbage_collection():
             while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))
         return taken
@@ -331,7 +331,7 @@ class Child:
         """Seconds of one step in each of `count` rounds."""
         began = process_time()
         self._clock.host_s.clear()
-        with _no_garbage_collection():
+        with worker_clock.no_garbage_collection():
             rounds_s = tuple(self._round(iterations) for _ in range(count))
         return messages.Timed(rounds_s, process_time() - began, tuple(self._clock.host_s))
 
@@ -349,17 +349,6 @@ class Child:
             device_reserved_bytes=device.reserved_bytes if device else None,
             device_process_bytes=machine.device_process_bytes() if device else None,
         )
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Python's collector, whose pauses belong to no network, is off while rounds are timed."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _pass(task: Task) -> Pass:
