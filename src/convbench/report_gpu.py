@@ -111,8 +111,8 @@ def _shared(found: Sequence[tuple[Measurement, GpuUse]]) -> str:
     first, use = shared[0]
     facts = [
         f"{use.utilization_before:.0%} of it busy before" if use.utilization_before else "",
-        f"{use.processes_before} other processes on it before" if use.processes_before else "",
-        f"{use.processes_beside} other processes beside" if use.processes_beside else "",
+        f"{_processes(use.processes_before)} on it before" if use.processes_before else "",
+        f"{_processes(use.processes_beside)} beside" if use.processes_beside else "",
     ]
     return (
         f"**The GPU was busy**: {escaped(first.task.label)} had "
@@ -120,6 +120,10 @@ def _shared(found: Sequence[tuple[Measurement, GpuUse]]) -> str:
         f"{len(found)} tasks. What runs beside makes figures too low, and not for all rows alike: "
         "stop it, and measure again."
     )
+
+
+def _processes(number: int) -> str:
+    return f"{number} other process{'es' * (number > 1)}"
 
 
 def _held_down(found: Sequence[tuple[Measurement, GpuUse]]) -> str:

@@ -40,6 +40,7 @@ def section(
             "- Rounds are timed until the 95% interval of their median is as narrow as was asked "
             "for, or the time is over. Warm-up rounds are not in the figures; each step ends when "
             "the device has finished.\n"
+            f"{_events(measurements)}"
             f"{_processes(measurements)}"
             "- Raw rounds are in `measurements.jsonl` beside this file.",
             f"Repeat it with\n\n```\npytest bench/ --benchmark-only {words}\n```\n\nor, without a "
@@ -92,6 +93,18 @@ def _frameworks(measurements: Sequence[Measurement]) -> str:
     modes = {m.task.mode for m in measurements}
     but_for = "" if modes == {DEFAULT} else ", but for the mode that stands beside its name"
     return f"- Each framework runs as its documentation says: {ways}{but_for}.\n"
+
+
+def _events(measurements: Sequence[Measurement]) -> str:
+    """Which figures are by a GPU's own events; nothing where none are."""
+    names = dict.fromkeys(m.task.framework for m in measurements if m.gpu and m.gpu.host_s)
+    if not names:
+        return ""
+    return (
+        f"- Rounds of {' and '.join(names)} are timed on the GPU by events around all steps of a "
+        "round, which waits for the device once; others by the host's clock, waiting in each "
+        "step. A ratio of the two has that difference in it.\n"
+    )
 
 
 def _processes(measurements: Sequence[Measurement]) -> str:
