@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from convbench import plots, report
 from convbench.cases import Case
 from convbench.errors import ConvbenchError
 from convbench.parity import Disagreement, Parity
-from convbench.record import Journal, Measurement, Memory, Unchecked
+from convbench.record import Environment, Journal, Measurement, Memory, Unchecked
 from convbench.tables import ABSENT, table
 from tests import samples
 from tests.conftest import ROOT
@@ -253,6 +254,30 @@ def test_precisions_are_in_the_command_and_set_against_single(tables):
     assert (row["mode"], row["parity"]) == ("keras bfloat16", "rounding")
     assert row["forward"] == "2.00 ± 14.1%"
     assert "Half precisions are mixed" in made
+
+
+def test_frameworks_stand_in_the_order_in_which_they_were_asked_for(tables):
+    asked = evolve(ENVIRONMENT, chosen=("pytorch", "keras"), order_seed=1)
+    entries = [asked, *[e for e in reversed(ENTRIES) if not isinstance(e, Environment)]]
+    lenet, *_ = rows_below(report.markdown(entries, "a-run", tables), "### Forward (inference)")
+    assert lenet["pytorch / keras"] == "2.00 ± 14.1%", "whichever ran first"
+
+
+def test_an_interval_wider_than_its_figure_is_no_number(tables):
+    wild = samples.measured(samples.task("lenet5", "keras", "forward"), 1.0, None)
+    wild = evolve(wild, rounds_s=(0.01, 1.0, 0.01, 1.0, 0.01, 0.01))
+    made = report.markdown([ENVIRONMENT, wild], "a-run", tables)
+    assert "400 ± more than 100% (unstable)" in made
+
+
+def test_a_search_and_a_limit_are_in_the_command(tables):
+    limited = evolve(ENVIRONMENT, memory_limit_bytes=600 * 10**6)
+    found = evolve(samples.measured(samples.task("lenet5", "keras", "forward"), 0.01, None))
+    found = evolve(found, batch_search="batch 4 fits, 5 does not")
+    made = report.markdown([limited, found], "a-run", tables)
+    assert "--bench-batch max" in made
+    assert "--bench-memory-limit 600000000B" in made
+    assert re.search(r"memory limit of a task +\| 572 MiB", made)
 
 
 def test_a_name_from_a_journal_is_one_word_of_the_command(tables):

@@ -131,7 +131,15 @@ def test_another_environment_is_refused_with_what_differs(reports, name):
 
 def test_every_part_of_an_environment_is_compared_or_left_out_on_purpose():
     parts = {attribute.name for attribute in Environment.__attrs_attrs__}
-    assert set(resume.MUST_AGREE) == {*OTHERS} == parts - {"memory_bytes", "started"}
+    assert (
+        set(resume.MUST_AGREE)
+        == {*OTHERS}
+        == parts
+        - {
+            *("memory_bytes", "started"),
+            *("chosen", "memory_limit_bytes"),
+        }
+    )
 
 
 def test_changes_that_are_not_committed_are_refused_though_both_have_some(reports):
@@ -150,6 +158,13 @@ def test_changes_that_are_not_committed_are_refused_though_both_have_some(report
 def test_another_budget_is_refused(reports, budget, sentence):
     with pytest.raises(NotResumable, match=sentence):
         begin(reports(*RUN), NEWEST, [FORWARD], budget, ENVIRONMENT)
+
+
+def test_other_threads_are_refused(reports):
+    more = evolve(FORWARD, threads=FORWARD.threads + 1)
+    sentence = rf"it was made with --bench-threads {FORWARD.threads}; give that instead of "
+    with pytest.raises(NotResumable, match=sentence):
+        begin(reports(*RUN), NEWEST, [FORWARD, more], BUDGET, ENVIRONMENT)
 
 
 def test_another_version_of_a_framework_is_refused():

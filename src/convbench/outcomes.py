@@ -13,7 +13,11 @@ from convbench.timing import Budget
 def begun(task: Task, budget: Budget) -> Measurement:
     """A measurement of which nothing is known yet."""
     return Measurement(
-        task=task, outcome="failed", budget_s=budget.seconds, load_before=machine.load()
+        task=task,
+        outcome="failed",
+        budget_s=budget.seconds,
+        precision=budget.precision,
+        load_before=machine.load(),
     )
 
 

@@ -10,6 +10,7 @@ import matplotlib as mpl
 from attrs import frozen
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from convbench.stats import Interval
@@ -96,7 +97,7 @@ def _panel(axis: Axes, title: str, points: Sequence[Point], names: list[str]) ->
             fmt="o",
             markersize=5,
             elinewidth=1.2,
-            color=COLOURS.get(framework, OTHER_COLOUR),
+            color=_colour(framework),
             label=framework,
         )
     axis.set_xscale("log")
@@ -108,6 +109,15 @@ def _panel(axis: Axes, title: str, points: Sequence[Point], names: list[str]) ->
     axis.grid(color="#e4e4e4", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _colour(variant: str) -> tuple[float, float, float]:
+    """A framework's colour; each word that says how it was run makes it paler."""
+    framework, *ways = variant.split(" ")
+    known = to_rgb(COLOURS.get(variant, COLOURS.get(framework, OTHER_COLOUR)))
+    paler = 0.0 if variant in COLOURS else 1 - 0.6 ** len(ways)
+    red, green, blue = (part + (1 - part) * paler for part in known)
+    return red, green, blue
 
 
 def _number(axis: Axes, point: Point, row: int, where: Literal["before", "above", "after"]) -> None:
@@ -122,7 +132,7 @@ def _number(axis: Axes, point: Point, row: int, where: Literal["before", "above"
         ha={"before": "right", "above": "center", "after": "left"}[where],
         va="bottom" if where == "above" else "center",
         fontsize=7.5,
-        color=COLOURS.get(point.framework, OTHER_COLOUR),
+        color=_colour(point.framework),
     )
 
 

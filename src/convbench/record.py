@@ -104,6 +104,10 @@ class Environment:
     """Name and version of each package installed that a framework stands on."""
     order_seed: int | None = None
     """Of the chance that orders the blocks of a run with several processes a task."""
+    chosen: tuple[str, ...] = ()
+    """The variants of frameworks in the order in which they were asked for."""
+    memory_limit_bytes: Byte | None = field(default=None, validator=optional(BYTES))
+    """What the user let a task take, if anything was said."""
 
 
 @frozen(kw_only=True)

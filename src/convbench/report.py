@@ -83,7 +83,7 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         report_gpu.section(entries),
         _memory(estimates(measurements)),
         _unfinished(entries),
-        report_how.section(measurements, _first_environment(entries).order_seed, tables[1:]),
+        report_how.section(measurements, _first_environment(entries), tables[1:]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -156,9 +156,12 @@ def _environment(entries: Sequence[Entry]) -> str:
         ("threads", {str(m.task.threads) for m in measurements}),
         ("dtype", {m.task.dtype for m in measurements}),
         ("timed seconds a task", {f"{m.budget_s:g}" for m in measurements if m.budget_s}),
+        ("or until precise to", {f"±{100 * m.precision:g}%" for m in measurements if m.precision}),
     ):
         if shared:
             rows.append((what, ", ".join(sorted(shared))))
+    if environment.memory_limit_bytes is not None:
+        rows.append(("memory limit of a task", size(environment.memory_limit_bytes)))
     if loads:
         rows.append(("load average", f"{min(loads):.2f} to {max(loads):.2f} during the run"))
     others = [m.others_cores for m in measurements if m.others_cores is not None]

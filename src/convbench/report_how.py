@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convbench.errors import one_line
 from convbench.modes import DEFAULT, SINGLE
-from convbench.record import Measurement
+from convbench.record import Environment, Measurement
 
 RUNS = {
     "pytorch": "PyTorch eagerly (inference mode for forward)",
@@ -21,14 +21,14 @@ RUNS = {
 
 
 def section(
-    measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]
+    measurements: Sequence[Measurement], environment: Environment, own: Sequence[Path]
 ) -> str:
     """The section; `own` are the folders of the user's own tables."""
     if not measurements:
         return ""
     words = " ".join(
         f"--bench-{name} {_word(value)}"
-        for name, value in _options(measurements, order_seed, own).items()
+        for name, value in _options(measurements, environment, own).items()
     )
     return "\n\n".join(
         [
@@ -50,15 +50,17 @@ def section(
 
 
 def _options(
-    measurements: Sequence[Measurement], order_seed: int | None, own: Sequence[Path]
+    measurements: Sequence[Measurement], environment: Environment, own: Sequence[Path]
 ) -> dict[str, str]:
     """The options of the run, but for those that are not theirs alone, such as the report's."""
-    first, tasks = measurements[0], [m.task for m in measurements]
+    timed = [m for m in measurements if m.rounds_s] or measurements
+    first, tasks = timed[0], [m.task for m in timed]
+    batches = ["max" if m.batch_search else str(m.task.batch) for m in timed]
     options = {
         "arch": ",".join(dict.fromkeys(task.architecture for task in tasks)),
         "framework": ",".join(dict.fromkeys(task.framework for task in tasks)),
         "pass": ",".join(dict.fromkeys(task.pass_ for task in tasks)),
-        "batch": ",".join(dict.fromkeys(str(task.batch) for task in tasks)),
+        "batch": ",".join(dict.fromkeys(batches)),
         "device": first.task.device,
         "threads": str(first.task.threads),
     }
@@ -72,7 +74,9 @@ def _options(
         options["precision"] = f"{100 * first.precision:g}%"
     processes = max(task.process for task in tasks)
     if processes > 1:
-        options |= {"processes": str(processes), "seed": str(order_seed)}
+        options |= {"processes": str(processes), "seed": str(environment.order_seed)}
+    if environment.memory_limit_bytes is not None:
+        options["memory-limit"] = f"{environment.memory_limit_bytes}B"
     for folder in own:
         if any((folder / f"{task.architecture}.toml").exists() for task in tasks):
             options["tables"] = os.path.relpath(folder)

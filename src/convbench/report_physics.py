@@ -19,7 +19,7 @@ from convbench.tables import escaped, table
 from convbench.units import per_second, rate
 
 PEAKS_NOTE = (
-    "What each framework's own operators attained, just before its first task: the best round of "
+    "What the frameworks' own operators attained, just before their first task: the best round of "
     "matrix products and of 3x3 convolutions of several sizes (a multiply-accumulate is two "
     "operations), and of a copy that no cache holds (bytes read and bytes written). The machine's "
     "peak is the best of all frameworks."
@@ -48,10 +48,11 @@ def section(entries: Sequence[Entry]) -> str:
     peaks = [entry for entry in entries if isinstance(entry, Attainable)]
     order = [*PASS_TITLES]
     close = sorted(closeness(entries), key=lambda c: order.index(c.task.pass_))
+    several = len({one.task.batch for one in close}) > 1
     parts = [
         *((PEAKS_NOTE, table([_peak(peak) for peak in peaks])) if peaks else ()),
         _disturbed(peaks),
-        *((NOTE, table([_row(one) for one in close])) if close else ()),
+        *((NOTE, table([_row(one, several=several) for one in close])) if close else ()),
         _doubts(entries),
     ]
     text = "\n\n".join(part for part in parts if part)
@@ -82,11 +83,12 @@ def _disturbed(peaks: Sequence[Attainable]) -> str:
     )
 
 
-def _row(close: Closeness) -> dict[str, str]:
+def _row(close: Closeness, *, several: bool) -> dict[str, str]:
     task = close.task
     return {
         "architecture": task.architecture,
         "pass": task.pass_,
+        **({"batch": str(task.batch)} if several else {}),
         "framework": task.variant,
         "achieved": per_second(close.flops, "FLOP"),
         "of the peak": f"{close.flops / close.machine.flops:.1%}",

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from convbench.estimates import Estimate, estimates, times_as_fast
 from convbench.parity import SAME, Parity
 from convbench.plausibility import BESIDE, beside, doubts
-from convbench.record import Entry, Measurement, Task
+from convbench.record import Entry, Environment, Measurement, Task
 from convbench.stats import Interval
 from convbench.tables import ABSENT, escaped, table
 from convbench.units import rate, seconds, significant
@@ -18,6 +18,9 @@ BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""
 UNSTABLE = 0.1
 """Half an interval, as a share of its figure, above which that is called unstable."""
+
+UNSTABLE_RATIO = 2**0.5 * UNSTABLE
+"""The same of a ratio, which has the intervals of two figures."""
 
 PASS_TITLES = {  # in the order in which a report shows them
     "forward": "Forward (inference)",
@@ -44,10 +47,22 @@ def proven(entries: Iterable[Entry]) -> Proven:
 
 
 def measurements_of(entries: Iterable[Entry]) -> list[Measurement]:
-    """The measurements, pass by pass."""
+    """The measurements, pass by pass, in the order in which frameworks were asked for.
+
+    Several processes of a task run in an order by chance, which is not one to read in.
+    """
+    entries = [*entries]
     order = [*PASS_TITLES]
+    chosen = [v for e in entries if isinstance(e, Environment) for v in e.chosen]
     found = [entry for entry in entries if isinstance(entry, Measurement)]
-    return sorted(found, key=lambda m: order.index(m.task.pass_) if m.task.pass_ in order else 9)
+    seen = [*dict.fromkeys(m.task.architecture for m in found)]
+
+    def place(m: Measurement) -> tuple[int, int, int]:
+        pass_ = order.index(m.task.pass_) if m.task.pass_ in order else len(order)
+        variant = chosen.index(m.task.variant) if m.task.variant in chosen else len(chosen)
+        return pass_, variant, seen.index(m.task.architecture) if chosen else 0
+
+    return sorted(found, key=place)
 
 
 def loads_of(measurements: Iterable[Measurement]) -> list[float]:
@@ -176,7 +191,12 @@ def figure(estimate: Estimate, doubted: Sequence[str] = ()) -> str:
     marks += [] if estimate.steady else ["no steady state"]
     marks += dict.fromkeys(doubted)
     marked = f" ({', '.join(marks)})" if marks else ""
-    return f"{rate(rates.median)} ± {estimate.step_s.relative:.1%}{marked}"
+    return f"{rate(rates.median)} ± {_share(estimate.step_s.relative)}{marked}"
+
+
+def _share(relative: float) -> str:
+    """Half of an interval as a share; of more than all of the figure nothing more can be said."""
+    return f"{relative:.1%}" if relative <= 1 else "more than 100%"
 
 
 def _few_rounds(own: Sequence[Estimate]) -> list[str]:
@@ -214,5 +234,6 @@ def _ratio(own: dict[str, Estimate], first: str, second: str, same: Proven) -> s
 
 
 def times(ratio: Interval) -> str:
-    """A ratio with half of its interval."""
-    return f"{significant(ratio.median)} ± {ratio.relative:.1%}"
+    """A ratio with half of its interval, and a mark where that is wide."""
+    marked = " (unstable)" if round(ratio.relative, 3) > UNSTABLE_RATIO else ""
+    return f"{significant(ratio.median)} ± {_share(ratio.relative)}{marked}"

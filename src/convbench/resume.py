@@ -158,7 +158,7 @@ def resumed(
             raise NotResumable(folder.name, str(error)) from None
         kept = Kept(folder.name, tuple(entry for entry in entries if is_result(entry)))
         _refuse_other_environment(folder.name, kept.entries, now)
-        _refuse_other_budget(kept, budget)
+        _refuse_other_budget(kept, budget, tasks)
         stack.pop_all()
         return Resumed(Journal(path), kept, held, now)
 
@@ -220,13 +220,16 @@ def _said(environment: Environment, name: str) -> str:
     return "none" if value is None else str(value)
 
 
-def _refuse_other_budget(kept: Kept, budget: Budget) -> None:
+def _refuse_other_budget(kept: Kept, budget: Budget, tasks: Sequence[Task]) -> None:
+    """Refuses a run whose measurements were made in another way."""
+    threads = {task.threads for task in tasks}
     for found in kept.entries:
         if not isinstance(found, Measurement):
             continue
         for option, then, now in (
             ("seconds", found.budget_s, budget.seconds),
             ("precision", found.precision, budget.precision),
+            *(("threads", found.task.threads, now) for now in threads),
         ):
             if then != now:
                 why = f"it was made with --bench-{option} {_option(option, then)}"

@@ -6,11 +6,11 @@ It knows neither pytest nor the terminal; the plugin and the command line drive 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 from attrs import define, evolve, field
@@ -68,7 +68,8 @@ class Run:
     folder: Path
     """Whose commit the environment names."""
     launch: Callable[..., Launcher] = Launcher
-    order_seed: int | None = None
+    asked: Mapping[str, Any] = field(factory=dict)
+    """What the environment is to say of the options."""
     kept: Kept = field(factory=Kept)
     """What an earlier part of this run has done, which is not done again."""
     entries: list[Entry] = field(factory=list)
@@ -308,7 +309,7 @@ class Run:
     def environment(self) -> Environment:
         """Where the run is made, as it is now; reports of runs are no changes of the code."""
         reports = [self.journal.path.parent.parent] if self.journal else []
-        return evolve(machine.environment(self.folder, *reports), order_seed=self.order_seed)
+        return evolve(machine.environment(self.folder, *reports), **self.asked)
 
     def _keep_report(self, report: CheckReport) -> None:
         known = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pytest
 from attrs import define, field
@@ -89,13 +90,22 @@ class State:
                 journal=Journal(folder / self._name() / JOURNAL, new=True) if folder else None,
                 folder=config.rootpath,
                 launch=partial(Launcher, own=self.own, memory_limit=self._memory_limit()),
-                order_seed=self.options.seed if self.options.processes > 1 else None,
+                asked=self._asked(),
             )
             if folder is not None and self.options.resume is not None:
                 name, now = self.options.resume, run.environment()
                 run.resume(resumed(folder, name, self._tasks(), run.budget, now))
             self.run = run
         return self.run
+
+    def _asked(self) -> dict[str, Any]:
+        """What a report must know of the options beside what its measurements say."""
+        given = self.options
+        return {
+            "order_seed": given.seed if given.processes > 1 else None,
+            "chosen": tuple(dict.fromkeys(case.variant for case in given.cases)),
+            "memory_limit_bytes": given.memory_limit,
+        }
 
     def _memory_limit(self) -> Byte | None:
         """The limit that was given; one that spares the machine where batches are to fill it."""
