@@ -1,9 +1,9 @@
 """Our compiled models against the same networks by others, side by side in one run.
 
-`python tests/oracle/speed.py [PROCESSES]`. Each line is one network in one pass: how many times as
-many images per second ours gives as keras.applications', or as a plain PyTorch module's. Each side
-is a fresh process; the two of a pair run one after the other, in an order by chance, and the
-interval is over pairs. Both have the same framework, batch, threads and precision.
+`python tests/oracle/speed.py [PROCESSES [FRAMEWORK]]`. Each line is one network in one pass: how
+many times as many images per second ours gives as keras.applications', or as a plain PyTorch
+module's. Each side is a fresh process; the two of a pair run one after the other, in an order by
+chance, and the interval is over pairs. Both have the same framework, batch, threads and precision.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ def main() -> None:
     """Prints one table when all of it is measured, and a line for each that is."""
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     run = Run(tables_folder(), Budget(SECONDS, PRECISION), 600, None, ROOT)
+    wanted = sys.argv[2:] or [framework for _, framework, _ in OTHERS]
     rows = []
     try:
-        for name, framework, other in OTHERS:
+        for name, framework, other in (one for one in OTHERS if one[1] in wanted):
             theirs = OwnModel(
                 make=refer(other), input=IMAGE[framework], classes=1000, path=(str(ROOT),)
             )
