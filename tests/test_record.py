@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import record
-from convbench.check import check
+from convbench.check import check, condensed
 from convbench.errors import BadRecord
 from convbench.record import Journal, Memory, Task
 from tests.builders import alike, graph, table
@@ -236,18 +236,18 @@ def test_every_entry_is_synced(journal, monkeypatch):
 
 
 def test_condensed_keeps_what_a_source_states():
-    assert record.condensed(REPORT) == evolve(REPORT, findings=FINDINGS[:3])
+    assert condensed(REPORT) == evolve(REPORT, findings=FINDINGS[:3])
 
 
 @pytest.mark.parametrize("name", ["resnet1202_cifar", "inception_resnet_v2", "googlenet"])
 def test_condensed_counts_as_before_in_less_room(name):
     report = check(graph(name), table(name), others=graph)
-    kept = record.condensed(report)
+    kept = condensed(report)
     assert kept.counts == report.counts
     assert kept.errata == report.errata
     assert len(record.line(kept)) < 80_000
     broken = evolve(report, findings=tuple(evolve(f, status="differs") for f in report.findings))
-    assert record.condensed(broken) == broken
+    assert condensed(broken) == broken
 
 
 @pytest.mark.parametrize(("step_s", "want"), [(0.5, 8.0), (4.0, 1.0), (1e-3, 4000.0)])

@@ -373,3 +373,17 @@ def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Er
 
 def _applies(erratum: Erratum, computed: int | Shape | None) -> bool:
     return erratum.should == computed and not _agrees(erratum.printed, erratum.should)
+
+
+def condensed(report: CheckReport) -> CheckReport:
+    """A check report as a journal keeps it: what is printed, and what differs.
+
+    Of a number that is printed once for several places, and agrees at each, one place is kept.
+    """
+    kept: dict[object, Finding] = {}
+    for number, finding in enumerate(report.findings):
+        if finding.status == "agrees" and finding.where:
+            kept.setdefault((finding.where, finding.quantity), finding)
+        elif finding.status != "unstated":
+            kept[number] = finding
+    return evolve(report, findings=tuple(kept.values()))

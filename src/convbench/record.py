@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import cattrs
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.v import format_exception as _usual
 
-from convbench.check import CheckReport, Finding
+from convbench.check import CheckReport
 from convbench.errors import BadRecord, one_line
 from convbench.gpu_use import GpuUse
 from convbench.modes import DEFAULT, SINGLE, variant
@@ -387,17 +387,3 @@ def _drop_partial_line(file: FileIO) -> None:
     if file.read() not in (b"", b"\n"):
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def condensed(report: CheckReport) -> CheckReport:
-    """A check report as a journal keeps it: what is printed, and what differs.
-
-    Of a number that is printed once for several places, and agrees at each, one place is kept.
-    """
-    kept: dict[object, Finding] = {}
-    for number, finding in enumerate(report.findings):
-        if finding.status == "agrees" and finding.where:
-            kept.setdefault((finding.where, finding.quantity), finding)
-        elif finding.status != "unstated":
-            kept[number] = finding
-    return evolve(report, findings=tuple(kept.values()))

@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 from convbench import machine, memory_needs, messages, outcomes
 from convbench.architectures import architecture
 from convbench.batch_search import Found, largest, smaller_than
-from convbench.check import CheckReport
+from convbench.check import CheckReport, condensed
 from convbench.errors import (
     ConvbenchError,
     FrameworkMissing,
@@ -42,7 +42,6 @@ from convbench.record import (
     Measurement,
     Task,
     Unchecked,
-    condensed,
 )
 from convbench.resume import Kept, Lock, Resumed, lock
 from convbench.timing import Budget, Rounds, usual

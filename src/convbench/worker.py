@@ -37,7 +37,7 @@ from convbench import (
     worker_profile,
 )
 from convbench.architectures import architecture
-from convbench.check import CheckReport, check
+from convbench.check import CheckReport, check, condensed
 from convbench.errors import (
     BadRecord,
     ConvbenchError,
@@ -58,7 +58,7 @@ from convbench.modes import SINGLE, variant
 from convbench.observation import Observation
 from convbench.ops import BatchNorm
 from convbench.own import said
-from convbench.record import Memory, Task, condensed
+from convbench.record import Memory, Task
 from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second
 
@@ -267,8 +267,8 @@ class Child:
             _refuse_single_values(graph, task.batch)
         framework.prepare(task.device, task.threads)
         self._refuse_beyond_memory(memory_needs.of_task(graph, task), task.device)
-        began = perf_counter()
         _refuse_precision(task)
+        began = perf_counter()
         half = {} if task.dtype == SINGLE else {"dtype": task.dtype}
         model = framework.build(graph, allocate=True, mode=task.mode, **half)
         built = perf_counter()
