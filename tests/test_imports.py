@@ -92,6 +92,7 @@ ALLOWED = {
     "guard": ("offspring", "worker"),
     "offspring": ("units",),
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
+    "gate": (*("errors", "gate", "launcher", "messages", "record", "stats", "timing", "units"),),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),

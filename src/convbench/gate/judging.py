@@ -1,0 +1,92 @@
+"""From the log ratios of pairs to a verdict, by the test in `betting`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, exp, log, log1p
+
+import numpy as np
+
+from convbench.gate.betting import log_wealth, reached
+from convbench.gate.values import Outcome, Question, Verdict
+
+ALPHA = 0.01
+"""The chance that a run in which nothing is worse than is tolerated says `worse` of anything."""
+BETA = 0.05
+"""The chance that a question whose head is worse by the tolerance or more gets `not worse`."""
+FINE = 1e-4
+"""How finely the ends of an interval are searched, in log ratios."""
+FAR = 10.0
+"""Beyond this log ratio nothing is searched."""
+
+
+def level(questions: int, alpha: float = ALPHA) -> float:
+    """What each of so many questions may err, that all together err no more than `alpha`.
+
+    Bonferroni's inequality, which holds however the questions depend on each other.
+    """
+    return alpha / max(1, questions)
+
+
+def judge(
+    question: Question, log_ratios: Sequence[float], alpha: float, beta: float = BETA
+) -> Verdict:
+    """The verdict on a question, as it stands after these pairs; it may be asked after each."""
+    if not log_ratios:
+        return Verdict(question=question, outcome="cannot tell", pairs=0, alpha=alpha, beta=beta)
+    bound = log1p(question.tolerance)
+    outcome = _outcome(log_ratios, bound, alpha, beta)
+    low, high = limit(log_ratios, alpha, 1), limit(log_ratios, beta, -1)
+    return Verdict(
+        question=question,
+        outcome=outcome,
+        pairs=len(log_ratios),
+        ratio=exp(centre(log_ratios)),
+        low=None if low is None else exp(low),
+        high=None if high is None else exp(high),
+        alpha=alpha,
+        beta=beta,
+        more_pairs=_more(log_ratios, bound, alpha, beta) if outcome == "cannot tell" else None,
+        better=reached(log_ratios, 0.0, -1) >= -log(alpha),
+    )
+
+
+def _outcome(log_ratios: Sequence[float], bound: float, alpha: float, beta: float) -> Outcome:
+    if reached(log_ratios, bound, 1) >= -log(alpha):
+        return "worse"
+    return "not worse" if reached(log_ratios, bound, -1) >= -log(beta) else "cannot tell"
+
+
+def centre(log_ratios: Sequence[float]) -> float:
+    """The centre of symmetry: the median of all means of two (Hodges and Lehmann 1963)."""
+    values = np.asarray(log_ratios)
+    return float(np.median((values[:, None] + values)[np.triu_indices(len(values))] / 2))
+
+
+def limit(log_ratios: Sequence[float], error: float, direction: int) -> float | None:
+    """The log ratio that the truth is above (`direction` 1) or below (-1), but for an error.
+
+    The hypothesis that is just not refused, by bisection from the centre outwards; None where even
+    the farthest is not refused.
+    """
+    inner, outer = centre(log_ratios), -direction * FAR
+
+    def refused(null: float) -> bool:
+        return reached(log_ratios, null, direction) >= -log(error)
+
+    if not refused(outer):
+        return None
+    while abs(outer - inner) > FINE:
+        middle = (inner + outer) / 2
+        inner, outer = (inner, middle) if refused(middle) else (middle, outer)
+    return outer
+
+
+def _more(log_ratios: Sequence[float], bound: float, alpha: float, beta: float) -> int | None:
+    """About how many pairs more until one of both is shown, at the rate of growth so far."""
+    found = []
+    for direction, error in ((1, alpha), (-1, beta)):
+        now = float(log_wealth(log_ratios, bound, direction)[-1])
+        if now > 0:
+            found.append(ceil((-log(error) - now) / (now / len(log_ratios))))
+    return max(1, min(found)) if found else None

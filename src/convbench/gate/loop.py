@@ -1,0 +1,93 @@
+"""The loop of the gate: pairs for every subject that is in doubt, until all are decided.
+
+It knows neither processes nor statistics of its own: a subject is a callable that takes one pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from time import monotonic
+from typing import TypeAlias
+
+from attrs import define, field
+
+from convbench.errors import ConvbenchError
+from convbench.gate.judging import BETA, judge
+from convbench.gate.values import Broken, Pair, Question, Verdict
+from convbench.units import Second
+
+TakePair: TypeAlias = Callable[[int], Pair]
+"""Takes the pair of a number; raises ConvbenchError where a side fails."""
+
+
+@define
+class Loop:
+    """One run over all subjects, in blocks of random order: one pair of each that is in doubt.
+
+    What slows the machine for a while meets all subjects alike, and pairs go where doubt is.
+    """
+
+    subjects: Mapping[str, TakePair]
+    questions: Sequence[Question]
+    alpha: float
+    """Of each question."""
+    budget_s: Second
+    chance: Random
+    now: Callable[[], Second] = monotonic
+    told: Callable[[Loop], None] = lambda _: None
+    """Called after each pair, and after each failure."""
+    pairs: list[Pair] = field(factory=list)
+    broken: list[Broken] = field(factory=list)
+    verdicts: dict[Question, Verdict] = field(factory=dict)
+    began: Second = 0.0
+    running: str = ""
+    """The subject whose pair is being taken."""
+
+    def run(self) -> None:
+        """Takes pairs until everything is decided or the budget is spent."""
+        self.began = self.now()
+        for question in self.questions:
+            self._judge(question)
+        while self.left_s > 0 and (block := self.doubtful):
+            for subject in self.chance.sample(block, len(block)):
+                if self.left_s <= 0:
+                    return
+                self._one(subject)
+
+    @property
+    def left_s(self) -> Second:
+        """What is left of the budget."""
+        return self.budget_s - (self.now() - self.began)
+
+    @property
+    def doubtful(self) -> list[str]:
+        """The subjects of which something is not decided yet, and that can be measured."""
+        failed = {broken.subject for broken in self.broken}
+        return [
+            subject
+            for subject in self.subjects
+            if subject not in failed
+            and any(self.verdicts[q].outcome == "cannot tell" for q in self._of(subject))
+        ]
+
+    def _of(self, subject: str) -> list[Question]:
+        return [question for question in self.questions if question.subject == subject]
+
+    def _one(self, subject: str) -> None:
+        self.running = subject
+        number = 1 + sum(pair.subject == subject for pair in self.pairs)
+        try:
+            self.pairs.append(self.subjects[subject](number))
+        except ConvbenchError as error:
+            self.broken.append(Broken(subject=subject, reason=str(error)))
+        for question in self._of(subject):
+            self._judge(question)
+        self.running = ""
+        self.told(self)
+
+    def _judge(self, question: Question) -> None:
+        pairs = (pair for pair in self.pairs if pair.subject == question.subject)
+        ratios = [pair.log_ratio(question.quantity) for pair in pairs]
+        known = [ratio for ratio in ratios if ratio is not None]
+        self.verdicts[question] = judge(question, known, self.alpha, BETA)

@@ -1,0 +1,101 @@
+"""One pair: a fresh process of each side, alive together, their rounds interleaved by chance.
+
+Who is opened first, who runs first in each round, and which template serves which side is drawn
+anew each time: a role that is fixed at any level is a bias that no number of pairs takes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from math import ceil
+from random import Random
+from time import perf_counter
+from typing import TypeAlias
+
+from attrs import define
+
+from convbench import messages
+from convbench.gate.values import ROLES, Pair, Role, Sample
+from convbench.launcher import Child, R
+from convbench.timing import ROUND, usual
+from convbench.units import Second
+
+FEWEST = 9
+"""Rounds of each side in a pair, at least."""
+MOST = 60
+"""Rounds of each side in a pair, at most: more say nothing of the next process."""
+WARMUP: Second = 0.05
+"""Seconds of steps before the first round, and at least one step after the first."""
+PREPARING, TIMING, READING = "building, verifying and warming up", "timing rounds", "reading memory"
+
+Request: TypeAlias = messages.Prepare | messages.PrepareOwn
+Open: TypeAlias = Callable[[Role], AbstractContextManager[Child]]
+"""Opens a fresh process of a side."""
+
+
+@define
+class Duet:
+    """Both sides of one pair, ready to be timed."""
+
+    children: dict[Role, Child]
+    prepared: dict[Role, messages.Prepared]
+    chance: Random
+
+    def rounds(self, seconds: Second) -> dict[Role, list[Second]]:
+        """Seconds of a step in each round of each side; all rounds take about `seconds`."""
+        step_s = max(usual(reply.warmup_s) for reply in self.prepared.values())
+        iterations = max(1, ceil(ROUND / step_s))
+        each = seconds / (2 * step_s * iterations)
+        taken: dict[Role, list[Second]] = {role: [] for role in ROLES}
+        for _ in range(min(MOST, max(FEWEST, ceil(each)))):
+            for role in self.chance.sample(ROLES, 2):
+                request = messages.Rounds(1, iterations)
+                taken[role] += _answer(
+                    self.children[role], request, messages.Timed, TIMING
+                ).rounds_s
+        return taken
+
+    def peak(self, role: Role) -> int | None:
+        """The peak of a side: the device's where it is one, else the host's."""
+        memory = _answer(self.children[role], messages.Peak(), messages.Peaks, READING).memory
+        device = memory.device_allocated_bytes
+        return device if device is not None else memory.host_bytes
+
+
+def take(
+    subject: str, number: int, requests: dict[Role, Request], open_: Open, chance: Random
+) -> Pair:
+    """One pair; raises WorkerFailed, whose task names the side.
+
+    About as long is timed as building took: a pair is worth one observation, however many rounds
+    it has, and costs its building.
+    """
+    began = perf_counter()
+    order = chance.sample(ROLES, 2)
+    with ExitStack() as stack:
+        children: dict[Role, Child] = {}
+        prepared: dict[Role, messages.Prepared] = {}
+        for role in order:
+            children[role] = stack.enter_context(open_(role))
+            prepared[role] = _answer(children[role], requests[role], messages.Prepared, PREPARING)
+        duet = Duet(children, prepared, chance)
+        rounds = duet.rounds(perf_counter() - began)
+        samples = {
+            role: Sample(
+                rounds_s=tuple(rounds[role]),
+                first_result_s=prepared[role].build_s + prepared[role].first_s,
+                memory_bytes=duet.peak(role),
+            )
+            for role in order
+        }
+    taken_s = perf_counter() - began
+    return Pair(subject=subject, number=number, first=order[0], taken_s=taken_s, **samples)
+
+
+def _answer(child: Child, request: messages.Request, reply: type[R], stage: str) -> R:
+    """The answer to a request; raises WorkerFailed for a refusal too."""
+    answer = child.ask(request, reply, stage)
+    if isinstance(answer, messages.Refused):
+        raise answer.as_error(child.task, stage)
+    return answer
