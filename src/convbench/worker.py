@@ -322,6 +322,7 @@ class Child:
         if isinstance(self.framework, HasDeviceClock):
             self._clock.device = self.framework.device_clock()
         self._stepping = host_memory.Stepping.begin(self._baseline_bytes)
+        gc.freeze()  # so that collecting before each of many rounds looks at what is new alone
         with worker_clock.no_garbage_collection():
             while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))

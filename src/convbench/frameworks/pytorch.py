@@ -25,7 +25,7 @@ from convbench.frameworks import (
 )
 from convbench.frameworks.pytorch_cuda import Queue, in_turn
 from convbench.frameworks.pytorch_examine import examine
-from convbench.frameworks.pytorch_layers import TableConv2d, module_for
+from convbench.frameworks.pytorch_layers import allocate_arrays, module_for
 from convbench.frameworks.pytorch_modes import (
     autocast,
     laid_out,
@@ -143,12 +143,7 @@ class PyTorch:
         network.description, network.mode, network.dtype = graph, mode, dtype
         laid_out(network, mode)
         if allocate:
-            network.to_empty(device=self._device)
-            for module in network.modules():
-                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                    module.reset_running_stats()
-                elif isinstance(module, TableConv2d):
-                    module.fill_index()
+            allocate_arrays(network, self._device)
         for node in graph:
             if node.frozen and node.tensors:
                 network.get_submodule(node.address).requires_grad_(requires_grad=False)
