@@ -77,8 +77,9 @@ ALLOWED = {
         *("messages", "record", "architectures", "check", "errors", "frameworks", "graph"),
         *("canon", "evidence", "machine", "modes", "observation", "ops", "reference", "units"),
         *("host_memory", "memory_needs", "offspring", "own", "worker_attain", "worker_clock"),
-        *("worker_own", "worker_profile"),
+        *("worker_extra", "worker_own", "worker_profile"),
     ),
+    "worker_extra": ("units",),
     "worker_clock": ("errors", "frameworks", "units"),
     "worker_profile": ("messages", "errors", "frameworks", "units"),
     "profiling": (

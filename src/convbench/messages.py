@@ -56,6 +56,8 @@ class Prepare:
     task: Task
     tables: str
     warmup_s: Second
+    extra: float = 0.0
+    """The share of its own time by which each step is made longer, by real work."""
 
 
 @frozen

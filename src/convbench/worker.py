@@ -33,6 +33,7 @@ from convbench import (
     offspring,
     worker_attain,
     worker_clock,
+    worker_extra,
     worker_own,
     worker_profile,
 )
@@ -191,8 +192,10 @@ class Child:
             match request:
                 case messages.Check(architecture=name, tables=tables, mode=mode):
                     return messages.Checked(self._check(name, Path(tables), mode))
-                case messages.Prepare(task=task, tables=tables, warmup_s=warmup_s):
-                    return self._prepare(task, Path(tables), warmup_s)
+                case messages.Prepare(task=task, tables=tables):
+                    reply = self._prepare(task, Path(tables), request.warmup_s)
+                    self._slow_down(request.extra)
+                    return reply
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
                 case messages.Rounds(count=count, iterations=iterations):
@@ -286,6 +289,10 @@ class Child:
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
         )
+
+    def _slow_down(self, share: float) -> None:
+        if share and self._step is not None:
+            self._step = worker_extra.slowed(self._step, share)
 
     def _prepare_own(self, request: messages.PrepareOwn) -> messages.Reply:
         values = request.task.batch * prod(request.own.input)

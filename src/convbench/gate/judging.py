@@ -57,6 +57,16 @@ def _outcome(log_ratios: Sequence[float], bound: float, alpha: float, beta: floa
     return "not worse" if reached(log_ratios, bound, -1) >= -log(beta) else "cannot tell"
 
 
+def decided_after(
+    log_ratios: Sequence[float], tolerance: float, alpha: float, beta: float = BETA
+) -> int | None:
+    """The number of pairs after which a question was decided first; None if it never was."""
+    bound, shown = log1p(tolerance), np.zeros(len(log_ratios), dtype=bool)
+    for direction, error in ((1, alpha), (-1, beta)):
+        shown |= log_wealth(log_ratios, bound, direction) >= -log(error)
+    return int(shown.argmax()) + 1 if shown.any() else None
+
+
 def centre(log_ratios: Sequence[float]) -> float:
     """The centre of symmetry: the median of all means of two (Hodges and Lehmann 1963)."""
     values = np.asarray(log_ratios)

@@ -81,16 +81,24 @@ def take(
             prepared[role] = _answer(children[role], requests[role], messages.Prepared, PREPARING)
         duet = Duet(children, prepared, chance)
         rounds = duet.rounds(perf_counter() - began)
-        samples = {
-            role: Sample(
-                rounds_s=tuple(rounds[role]),
-                first_result_s=prepared[role].build_s + prepared[role].first_s,
-                memory_bytes=duet.peak(role),
-            )
-            for role in order
-        }
-    taken_s = perf_counter() - began
-    return Pair(subject=subject, number=number, first=order[0], taken_s=taken_s, **samples)
+        samples = {role: _sample(duet, role, rounds[role]) for role in order}
+    return Pair(
+        subject=subject,
+        number=number,
+        base=samples["base"],
+        head=samples["head"],
+        first=order[0],
+        taken_s=perf_counter() - began,
+    )
+
+
+def _sample(duet: Duet, role: Role, rounds_s: list[Second]) -> Sample:
+    prepared = duet.prepared[role]
+    return Sample(
+        rounds_s=tuple(rounds_s),
+        first_result_s=prepared.build_s + prepared.first_s,
+        memory_bytes=duet.peak(role),
+    )
 
 
 def _answer(child: Child, request: messages.Request, reply: type[R], stage: str) -> R:

@@ -55,9 +55,18 @@ class Pair:
     """The side that was opened first, by chance."""
     taken_s: Second = field(default=0.0, validator=SECONDS)
     """Seconds that the pair took, with building both sides."""
+    interleaved: bool = True
+    """Whether the sides' rounds took turns, so that those of one number are neighbours in time."""
 
     def log_ratio(self, quantity: Quantity) -> float | None:
-        """The logarithm of head over base, above 0 where the head is worse; None if unknown."""
+        """The logarithm of head over base, above 0 where the head is worse; None if unknown.
+
+        For the step time the median over the rounds of both sides' ratio in each, where rounds took
+        turns: what the machine does to both for a while cancels round by round.
+        """
+        if quantity == "step time" and self.interleaved:
+            turns = zip(self.base.rounds_s, self.head.rounds_s, strict=True)
+            return median(log(head / base) for base, head in turns)
         base, head = self.base.value(quantity), self.head.value(quantity)
         return None if base is None or head is None else log(head / base)
 

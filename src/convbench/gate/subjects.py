@@ -1,0 +1,85 @@
+"""What the gate compares: one task of each side, as its configuration changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import TypeAlias
+
+from attrs import evolve, frozen
+
+from convbench.errors import UnknownName
+from convbench.gate import pairs
+from convbench.gate.sides import Side
+from convbench.gate.templates import Templates
+from convbench.gate.values import QUANTITIES, ROLES, Pair, Quantity, Question, Role
+from convbench.record import Task
+
+CHANGES = ("framework", "mode", "dtype")
+"""What a configuration may change of a task."""
+
+RequestOf: TypeAlias = Callable[[Task, Role], pairs.Request]
+"""What prepares a task in a fresh process of a side."""
+
+
+@frozen
+class Subject:
+    """One task on both sides."""
+
+    tasks: Mapping[Role, Task]
+    several_batches: bool = False
+
+    @property
+    def label(self) -> str:
+        """The task as tables name it; where the sides differ in framework or mode, both."""
+        base, head = self.tasks["base"], self.tasks["head"]
+        variants = dict.fromkeys((base.variant, head.variant))
+        batch = f" batch {base.batch}" if self.several_batches else ""
+        return f"{base.architecture} {' → '.join(variants)} {base.pass_}{batch}"
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """What has one structure and one function, whatever is done with it."""
+        base, head = self.tasks["base"], self.tasks["head"]
+        return base.architecture, base.side, head.side
+
+    def questions(self, tolerances: Mapping[Quantity, float]) -> list[Question]:
+        """What is asked of it: whatever has a tolerance."""
+        return [
+            Question(subject=self.label, quantity=quantity, tolerance=tolerances[quantity])
+            for quantity in QUANTITIES
+            if quantity in tolerances
+        ]
+
+    def pair(self, number: int, templates: Templates, request: RequestOf, chance: Random) -> Pair:
+        """One pair of it; raises WorkerFailed, FrameworkMissing."""
+        frameworks = {role: self.tasks[role].framework for role in ROLES}
+        open_ = templates.for_pair(frameworks, self.label)
+        requests = {role: request(self.tasks[role], role) for role in ROLES}
+        return pairs.take(self.label, number, requests, open_, chance)
+
+
+def subjects(tasks: Sequence[Task], sides: Mapping[Role, Side]) -> list[Subject]:
+    """Each task as either side runs it, those that become alike once.
+
+    Raises UnknownName for a change that no task has.
+    """
+    for side in sides.values():
+        for name in side.changes:
+            if name not in CHANGES:
+                raise UnknownName(f"setting of --{side.role}", name, CHANGES)
+    batches = {task.batch for task in tasks}
+    found = [
+        Subject({role: _changed(task, sides[role].changes) for role in ROLES}, len(batches) > 1)
+        for task in tasks
+    ]
+    return list({subject.label: subject for subject in found}.values())
+
+
+def _changed(task: Task, changes: Mapping[str, str]) -> Task:
+    return evolve(
+        task,
+        framework=changes.get("framework", task.framework),
+        mode=changes.get("mode", task.mode),
+        dtype=changes.get("dtype", task.dtype),
+    )

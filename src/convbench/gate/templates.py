@@ -1,0 +1,64 @@
+"""The template processes of both sides, from which each pair gets its fresh processes.
+
+Two templates of the same interpreter are not alike: what their import left where in memory differs,
+and every child inherits that. So where both sides can be served by either of two templates, chance
+decides anew for each pair; where they cannot, templates are started anew every few pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TypeAlias
+
+from attrs import define, field
+
+from convbench.gate.pairs import Open
+from convbench.gate.sides import Side
+from convbench.gate.values import ROLES, Role
+from convbench.launcher import Child, Launcher
+
+Start: TypeAlias = Callable[[Side, str], Launcher]
+"""A template of a side's interpreter for a framework, which starts when it is first used."""
+
+RENEWED = 10
+"""Pairs after which templates that cannot change sides are started anew."""
+
+
+@define
+class Templates:
+    """Both sides' templates of every framework that was asked for."""
+
+    sides: Mapping[Role, Side]
+    start: Start
+    chance: Random
+    _kept: dict[tuple[str, str], list[Launcher]] = field(factory=dict)
+    _pairs: dict[tuple[str, str], int] = field(factory=dict)
+
+    def for_pair(self, frameworks: Mapping[Role, str], label: str) -> Open:
+        """What opens the two processes of the next pair of these frameworks."""
+        key = (frameworks["base"], frameworks["head"])
+        count = self._pairs[key] = self._pairs.get(key, 0) + 1
+        swapped = key[0] == key[1] and self.sides["base"].same_interpreter(self.sides["head"])
+        if key in self._kept and not swapped and count % RENEWED == 1:
+            _close(self._kept.pop(key))
+        if key not in self._kept:
+            self._kept[key] = [self.start(self.sides[r], frameworks[r]) for r in ROLES]
+        served = self.chance.sample(self._kept[key], 2) if swapped else self._kept[key]
+        by_role = dict(zip(ROLES, served, strict=True))
+
+        def open_(role: Role) -> Child:
+            return by_role[role].open(f"{label} ({role})")
+
+        return open_
+
+    def close(self) -> None:
+        """Ends every template."""
+        for launchers in self._kept.values():
+            _close(launchers)
+        self._kept.clear()
+
+
+def _close(launchers: list[Launcher]) -> None:
+    for launcher in launchers:
+        launcher.close()
