@@ -42,6 +42,7 @@ ALLOWED = {
     "roofline": ("graph", "ops", "units"),
     "modes": ("graph", "ops"),
     "evidence": ("errors",),
+    "files": (),
     "own": ("errors",),
     "parity": ("evidence", "graph", "errors", "units"),
     "rounding": ("evidence", "graph", "ops", "parity", "units"),
@@ -93,7 +94,10 @@ ALLOWED = {
     "guard": ("offspring", "worker"),
     "offspring": ("units",),
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
-    "gate": (*("errors", "gate", "launcher", "messages", "record", "stats", "timing", "units"),),
+    "gate": (
+        *("errors", "files", "gate", "launcher", "messages", "record", "stats", "tables", "timing"),
+        "units",
+    ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
@@ -102,7 +106,7 @@ ALLOWED = {
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
-        *("estimates", "report_gpu", "report_how"),
+        *("estimates", "files", "report_gpu", "report_how"),
         *("modes", "report_modes", "report_parity", "report_physics", "report_throughput"),
         "tables",
     ),

@@ -6,12 +6,9 @@ the byte.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-
-import psutil
 
 from convbench import (
     plots,
@@ -24,6 +21,7 @@ from convbench import (
 from convbench.check import CheckReport, erratum_sentence
 from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
+from convbench.files import replace, replace_text
 from convbench.graph import NETWORK
 from convbench.parity import Parity
 from convbench.record import (
@@ -60,7 +58,7 @@ def write(folder: Path, *tables: Path) -> Path:
     if measured:
         replace(folder / "throughput.png", partial(plots.throughput, _panels(measured)))
     report = folder / "report.md"
-    _replace_text(report, markdown(entries, folder.name, *tables))
+    replace_text(report, markdown(entries, folder.name, *tables))
     write_index(folder.parent)
     return report
 
@@ -110,25 +108,7 @@ def write_index(folder: Path) -> None:
             }
         )
     text = f"# Reports\n\n{table(rows)}\n" if rows else "# Reports\n\nNone yet.\n"
-    _replace_text(folder / "README.md", text)
-
-
-def replace(file: Path, write_: Callable[[Path], object]) -> None:
-    """Has a file written as a whole or not at all, whoever else reads or writes it meanwhile."""
-    for left in file.parent.glob(f".{file.name}.*"):
-        writer = left.suffix.removeprefix(".")
-        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
-            left.unlink(missing_ok=True)  # by somebody who was killed on the way
-    whole = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        write_(whole)
-        whole.replace(file)
-    finally:
-        whole.unlink(missing_ok=True)
-
-
-def _replace_text(file: Path, text: str) -> None:
-    replace(file, lambda at: at.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    replace_text(folder / "README.md", text)
 
 
 def _environment(entries: Sequence[Entry]) -> str:

@@ -53,6 +53,18 @@ def clock(value: Second) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def about(value: Second) -> str:
+    """A waiting time that is known roughly, in one unit.
+
+    >>> about(40.4), about(170), about(8000)
+    ('40 s', '3 min', '2 h')
+    """
+    for size, name in ((3600.0, "h"), (60.0, "min")):
+        if value >= 1.5 * size:
+            return f"{value / size:.0f} {name}"
+    return f"{max(1, round(value))} s"
+
+
 def size(value: Byte) -> str:
     """An amount of memory in binary units.
 
