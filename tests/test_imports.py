@@ -95,8 +95,17 @@ ALLOWED = {
     "offspring": ("units",),
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
     "gate": (
-        *("errors", "files", "gate", "launcher", "messages", "record", "stats", "tables", "timing"),
-        "units",
+        *(
+            "architectures",
+            "check",
+            "errors",
+            "examination",
+            "files",
+            "gate",
+            "launcher",
+            "messages",
+        ),
+        *("modes", "own", "record", "stats", "tables", "timing", "units"),
     ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),

@@ -26,6 +26,7 @@ from convbench.commands import (
     INTERRUPTED,
     OK,
     explain,
+    gate,
     installed,
     named,
     parity,
@@ -69,6 +70,7 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["bench"]:  # its arguments are pytest's
         return bench(words[1:])
     options = _parser().parse_args(words)
+    options.words = words
     options.own = canon.own(options.tables, "--tables", Path.cwd()) if options.tables else None
     options.folders = canon.folders(tables_folder(), options.own)
     with canon.joined(options.own):
@@ -117,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_arguments(profiled)
     explained = formatted("explain", "whether a model is the paper's, and where not", explain.run)
     explain.add_arguments(explained)
+    gated = formatted("gate", "whether a head is slower, larger or other than its base", gate.run)
+    gate.add_arguments(gated)
     errata = formatted("errata", "where the sources are wrong, and why", errata_)
     errata.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
     others = formatted(

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
-from typing import Any
+
+from attrs import evolve
 
 from convbench import architectures, machine
 from convbench.cases import cases, timed
-from convbench.commands import INTERRUPTED, installed, named, positive
+from convbench.commands import MOST, gate_self_test, installed, named, positive
 from convbench.commands.children import cleaning_up
 from convbench.errors import BadOption
 from convbench.examination import Settings
 from convbench.frameworks import PASSES
-from convbench.gate.running import Gate, Plan
+from convbench.gate.running import Plan
+from convbench.gate.self_test import Rule
+from convbench.gate.sides import Side
 from convbench.gate.subjects import subjects
-from convbench.gate.values import GateResult, Quantity
+from convbench.gate.templates import Start
+from convbench.gate.values import ROLES, Quantity, Role
+from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.options import DEVICES, one_of
-from convbench.own import OwnModel, refer
 from convbench.record import Task
 from convbench.reference import tables_folder
 from convbench.units import Second
 
+RULES: dict[str, Rule] = {}
 NETWORKS = "lenet5,mobilenet,resnet18"
 """What is compared where nothing is named: a small, a thin and a middle network."""
 TOLERANCES: dict[Quantity, tuple[str, str]] = {
@@ -65,10 +68,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--seed", metavar="N", type=positive, help="of order and roles")
     how.add_argument("--timeout", metavar="TIME", default="10m", help="longest wait for an answer")
 
+    itself = parser.add_argument_group("testing itself")
+    itself.add_argument("--self-test", action="store_true", help="one thing against itself")
+    itself.add_argument("--inject", metavar="P%", help="with so much real work more in the head")
+    itself.add_argument("--time", metavar="TIME", default="30m", help="for so long (default: 30m)")
+    itself.add_argument("--keep", metavar="DIR", type=Path, help="of its runs; goes on with those")
+
 
 def run(options: argparse.Namespace) -> int:
     """Compares, prints and writes what was asked for."""
+    if options.self_test:
+        return _self_test(options)
     raise NotImplementedError
+
+
+def _self_test(options: argparse.Namespace) -> int:
+    sides: dict[Role, Side] = {
+        role: Side(role=role, given=".", meaning="this interpreter") for role in ROLES
+    }
+    share = _share("--inject", options.inject) if options.inject else 0.0
+    plan = evolve(_plan(options, sides), extra=share, settings=None)
+    with cleaning_up():
+        return gate_self_test.run(
+            plan,
+            _start(options),
+            RULES,
+            duration("--time", options.time),
+            options.keep,
+            options.format,
+        )
+
+
+def _start(options: argparse.Namespace) -> Start:
+    timeout_s = duration("--timeout", options.timeout)
+    return lambda side, framework: Launcher(framework, timeout_s=timeout_s, python=side.python)
+
+
+def _plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
+    threads = options.threads or machine.default_threads()
+    return Plan(
+        subjects=tuple(subjects(tasks(options), sides)),
+        tolerances=tolerances(options),
+        budget_s=duration("--budget", options.budget),
+        seed=options.seed or SystemRandom().randrange(1, MOST),
+        tables=str(tables_folder()),
+        command=f"convbench {shlex.join(options.words)}",
+        settings=Settings(threads=threads) if options.parity == "on" else None,
+    )
 
 
 def tasks(options: argparse.Namespace) -> list[Task]:

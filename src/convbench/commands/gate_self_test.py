@@ -85,9 +85,7 @@ def _line(number: int, result: GateResult) -> str:
     return f"run {number}: {said}, {seconds(result.spent_s)}{failed}"
 
 
-def _print(
-    found: list[GateResult], rules: dict[str, Rule], share: float, form: str
-) -> None:
+def _print(found: list[GateResult], rules: dict[str, Rule], share: float, form: str) -> None:
     by_rule, by_subject = tallies(found, rules), subjects(found)
     if form == "json":
         print_json(

@@ -25,6 +25,8 @@ FEWEST = 9
 """Rounds of each side in a pair, at least."""
 MOST = 60
 """Rounds of each side in a pair, at most: more say nothing of the next process."""
+PATIENCE = 3
+"""Rounds that take so many times as long as was planned are cut short."""
 WARMUP: Second = 0.05
 """Seconds of steps before the first round, and at least one step after the first."""
 PREPARING, TIMING, READING = "building, verifying and warming up", "timing rounds", "reading memory"
@@ -48,7 +50,10 @@ class Duet:
         iterations = max(1, ceil(ROUND / step_s))
         each = seconds / (2 * step_s * iterations)
         taken: dict[Role, list[Second]] = {role: [] for role in ROLES}
-        for _ in range(min(MOST, max(FEWEST, ceil(each)))):
+        until = perf_counter() + PATIENCE * seconds
+        for number in range(min(MOST, max(FEWEST, ceil(each)))):
+            if number >= FEWEST and perf_counter() > until:
+                break  # something else has the processors: the next pair may be luckier
             for role in self.chance.sample(ROLES, 2):
                 request = messages.Rounds(1, iterations)
                 taken[role] += _answer(

@@ -45,7 +45,7 @@ class Plan:
     command: str
     alpha: float = ALPHA
     extra: float = 0.0
-    """The share of its time by which each step of the head is made longer, to see if that is found."""
+    """The share of its time by which each step of the head is longer, to see if that is found."""
     own: OwnModel | None = None
     """A model of the user's own that every task times, instead of a described network."""
     settings: Settings | None = None
