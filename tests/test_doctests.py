@@ -25,7 +25,7 @@ def test_examples(name):
 
 
 def test_examples_are_found():
-    assert {"graph", "launcher", "ops", "reference", "stats", "units"} <= set(SHOWN)
+    assert {"graph", "ops", "processes", "reference", "stats", "units"} <= set(SHOWN)
 
 
 def test_a_wrong_example_is_seen():

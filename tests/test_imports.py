@@ -93,19 +93,12 @@ ALLOWED = {
     "resume": ("record", "check", "errors", "parity", "timing"),
     "guard": ("offspring", "worker"),
     "offspring": ("units",),
-    "launcher": ("messages", "errors", "host_memory", "memory_needs", "units"),
+    "launcher": ("messages", "errors", "host_memory", "memory_needs", "processes", "units"),
+    "processes": ("errors", "interrupts", "units"),
     "gate": (
-        *(
-            "architectures",
-            "check",
-            "errors",
-            "examination",
-            "files",
-            "gate",
-            "launcher",
-            "messages",
-        ),
-        *("modes", "own", "record", "stats", "tables", "timing", "units"),
+        *("architectures", "check", "errors", "examination", "files", "frameworks", "gate"),
+        *("interrupts", "launcher", "messages", "modes", "own", "processes", "record", "stats"),
+        *("tables", "timing", "units"),
     ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
@@ -199,7 +192,7 @@ ENTRANCES = {
     "matplotlib": ("plots",),
     "pynvml": ("nvml",),
     "pytest": ("plugin", "session", "bench_fixtures", "fixtures"),
-    "os.environ": ("launcher", "options", "frameworks", "frameworks.keras_jax"),
+    "os.environ": ("launcher", "options", "processes", "frameworks", "frameworks.keras_jax"),
     "os.getenv": ("launcher", "options"),
 }
 

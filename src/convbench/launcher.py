@@ -12,7 +12,6 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from time import monotonic
@@ -31,6 +30,7 @@ from convbench.errors import (
     one_line,
 )
 from convbench.memory_needs import DoesNotFit, of_limit
+from convbench.processes import Interpreter, ending
 from convbench.units import Byte, Second
 
 MAX_MESSAGE = 16 * 2**20
@@ -59,15 +59,16 @@ class Launcher:
         framework: str,
         *,
         timeout_s: Second = 600,
-        python: str = sys.executable,
+        interpreter: Interpreter | None = None,
         spawn: bool = False,
         own: messages.Own | None = None,
         memory_limit: Byte | None = None,
     ) -> None:
         self.framework, self.timeout_s, self.own = framework, timeout_s, own
         self.memory_limit = memory_limit
+        self.interpreter = interpreter or Interpreter()
         self.version: str | None = None
-        self._command = [python, "-m", "convbench.guard", framework]
+        self._command = [self.interpreter.python, "-m", "convbench.guard", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()
@@ -176,7 +177,8 @@ class Launcher:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                env={**os.environ, **_QUIET},
+                cwd=self.interpreter.folder,
+                env={**(self.interpreter.environment or os.environ), **_QUIET},
                 start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
             )
         except OSError as error:  # a full disk, or no more files or processes for this user
@@ -346,22 +348,6 @@ class Child:
                 return False
             if isinstance(message, messages.Exited) and message.pid == self.pid:
                 return True
-
-
-def ending(code: int) -> str:
-    """How a process ended, in words.
-
-    >>> ending(-9), ending(3)
-    ('was killed by SIGKILL, perhaps for want of memory,', 'ended with exit code 3')
-    """
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # one of those that have no meaning of their own
-        name = f"signal {-code}"
-    hint = ", perhaps for want of memory," if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:

@@ -27,6 +27,7 @@ from convbench.gate.values import ROLES, Quantity, Role
 from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.options import DEVICES, one_of
+from convbench.processes import Interpreter
 from convbench.record import Task
 from convbench.reference import tables_folder
 from convbench.units import Second
@@ -101,7 +102,9 @@ def _self_test(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> Start:
     timeout_s = duration("--timeout", options.timeout)
-    return lambda side, framework: Launcher(framework, timeout_s=timeout_s, python=side.python)
+    return lambda side, framework: Launcher(
+        framework, timeout_s=timeout_s, interpreter=Interpreter(python=side.python)
+    )
 
 
 def _plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
