@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from attrs import evolve
 
-from convbench import __version__, architectures, cli, frameworks
+from convbench import __version__, architectures, cli, frameworks, machine, record
 from convbench.reference import tables_folder
 from convbench.units import count
 from tests import fakes, samples
@@ -204,6 +205,21 @@ def test_a_wrong_command_line_is_refused_with_the_usage(run, words):
     done = run(*words)
     assert done.status == cli.BROKEN
     assert done.err.startswith("usage: convbench")
+
+
+def test_the_environment_as_json_is_what_a_run_records(run):
+    done = run("environment", "--format", "json")
+    found = record.structure(json.loads(done.out), record.Environment, "it")
+    assert evolve(found, started="") == evolve(machine.environment(Path.cwd()), started="")
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_the_environment_as_text_has_a_row_for_each_fact(run, form):
+    done = run("environment", "--format", form)
+    here = machine.environment(Path.cwd())
+    for name, value in (("Python", here.python), ("system", here.system), *here.packages):
+        assert any(name in line and value in line for line in done.out.splitlines())
+    assert done.status == 0
 
 
 def test_the_version_is_told(run):

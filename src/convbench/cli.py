@@ -25,6 +25,7 @@ from convbench.commands import (
     HUNG_UP,
     INTERRUPTED,
     OK,
+    environment,
     explain,
     gate,
     installed,
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         implementations_,
     )
     others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
+    formatted("environment", "this machine and the software on it", environment.run)
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
     for takes_own in (listed, shown, checked, alike, profiled, explained, errata, reported):
