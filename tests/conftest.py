@@ -59,3 +59,11 @@ def wait_for(file: Path) -> None:
     while not file.exists():
         assert time.monotonic() < until, f"{file} never came"
         time.sleep(0.01)
+
+
+def script(at: Path, text: str) -> Path:
+    """An executable shell script."""
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    at.chmod(0o755)
+    return at

@@ -157,6 +157,20 @@ class Unsupported(ConvbenchError):
 
 
 @frozen(str=False, eq=False)
+class BrokenSide(ConvbenchError):
+    """The base or the head of a comparison cannot be what it was said to be."""
+
+    role: str
+    given: str
+    """As the command line has it."""
+    fault: str
+    """The whole sentence about it."""
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.given!r}: {self.fault}"
+
+
+@frozen(str=False, eq=False)
 class WorkerFailed(ConvbenchError):
     """One task could not be finished by its worker process; the other tasks are not affected."""
 

@@ -20,14 +20,12 @@ from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.gate.running import Plan
 from convbench.gate.self_test import Rule
-from convbench.gate.sides import Side
+from convbench.gate.sides import Side, SideLauncher
 from convbench.gate.subjects import subjects
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, Quantity, Role
-from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.options import DEVICES, one_of
-from convbench.processes import Interpreter
 from convbench.record import Task
 from convbench.reference import tables_folder
 from convbench.units import Second
@@ -102,9 +100,7 @@ def _self_test(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> Start:
     timeout_s = duration("--timeout", options.timeout)
-    return lambda side, framework: Launcher(
-        framework, timeout_s=timeout_s, interpreter=Interpreter(python=side.python)
-    )
+    return lambda side, framework: SideLauncher(side, framework, timeout_s=timeout_s)
 
 
 def _plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
