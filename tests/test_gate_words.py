@@ -148,7 +148,7 @@ def test_a_failure_does_not_hide_what_broke_or_is_open():
 def test_the_promise_has_the_numbers_of_the_run():
     said = words.promise(RESULTS["all_fine"])
     assert said.startswith("The chance that a run in which nothing changed fails is at most 1%. ")
-    assert "at most 5%, for each question" in said
+    assert "at most 5% for each question" in said
     assert "at most 0.1%" in words.promise(evolve(RESULTS["all_fine"], alpha=0.001))
 
 

@@ -166,8 +166,8 @@ def promise(result: GateResult) -> str:
     """What errors the run promises to make at most how often."""
     return (
         f"The chance that a run in which nothing changed fails is at most {share(result.alpha)}. "
-        "What is worse by more than is tolerated is called not worse with a chance of at most "
-        f"{share(result.beta)}, for each question."
+        "The chance that a head which is worse by more than is tolerated is called not worse is at "
+        f"most {share(result.beta)} for each question."
     )
 
 
