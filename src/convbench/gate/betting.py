@@ -14,14 +14,15 @@ several of them in units of the median size, to which the sizes are cut (Huber 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
-STRENGTHS = np.array([0.125, 0.25, 0.5, 1.0, 2.0])
+STRENGTHS = np.array([0.3, 0.8, 2.0])
 """How strongly to bet on a ratio of median size: the wealth is spread over all of these."""
 CUT = 2.0
 """A ratio of more than so many median sizes counts as one of that size."""
@@ -32,16 +33,26 @@ def log_wealth(log_ratios: Sequence[float], null: float, direction: int = 1) -> 
 
     Bets that log ratios are above `null` (`direction` 1) or below it (-1). Under the null
     hypothesis that they are at `null`, or beyond it on the other side, it is log(1/a) or more at
-    any time with a chance of a at most.
+    any time with a chance of a at most: on the other side, too, since what is staked never falls
+    as the ratio grows, and so a shift against the bet can only lose.
     """
     values = direction * (np.asarray(log_ratios, dtype=float) - null)
     sizes = np.abs(values)
-    scale = np.array([np.median(sizes[: i + 1]) for i in range(len(sizes))])
+    scale = np.fromiter(_medians(sizes), dtype=float, count=len(sizes))
     relative = np.divide(sizes, scale, out=np.zeros_like(sizes), where=scale > 0)
     shares = np.tanh(np.outer(STRENGTHS, np.minimum(relative, CUT)))
     growth = np.log1p(np.sign(values) * shares)
     wealth: Array = np.logaddexp.reduce(np.cumsum(growth, axis=1), axis=0) - np.log(len(STRENGTHS))
     return wealth
+
+
+def _medians(sizes: Array) -> Iterator[float]:
+    """The median of the first, of the first two, and so on."""
+    ordered: list[float] = []
+    for size in sizes.tolist():
+        insort(ordered, size)
+        middle = len(ordered) // 2
+        yield (ordered[middle] + ordered[~middle]) / 2
 
 
 def reached(log_ratios: Sequence[float], null: float, direction: int = 1) -> float:

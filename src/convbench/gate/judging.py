@@ -17,7 +17,7 @@ BETA = 0.05
 FINE = 1e-4
 """How finely the ends of an interval are searched, in log ratios."""
 FAR = 10.0
-"""Beyond this log ratio nothing is searched."""
+"""Farther than this from the centre nothing is searched, in log ratios."""
 
 
 def level(questions: int, alpha: float = ALPHA) -> float:
@@ -32,11 +32,11 @@ def judge(
     question: Question, log_ratios: Sequence[float], alpha: float, beta: float = BETA
 ) -> Verdict:
     """The verdict on a question, as it stands after these pairs; it may be asked after each."""
-    if not log_ratios:
+    if not len(log_ratios):
         return Verdict(question=question, outcome="cannot tell", pairs=0, alpha=alpha, beta=beta)
     bound = log1p(question.tolerance)
     outcome = _outcome(log_ratios, bound, alpha, beta)
-    low, high = limit(log_ratios, alpha, 1), limit(log_ratios, beta, -1)
+    low, high = limit(log_ratios, bound, alpha, 1), limit(log_ratios, bound, beta, -1)
     return Verdict(
         question=question,
         outcome=outcome,
@@ -73,17 +73,25 @@ def centre(log_ratios: Sequence[float]) -> float:
     return float(np.median((values[:, None] + values)[np.triu_indices(len(values))] / 2))
 
 
-def limit(log_ratios: Sequence[float], error: float, direction: int) -> float | None:
+def limit(log_ratios: Sequence[float], bound: float, error: float, direction: int) -> float | None:
     """The log ratio that the truth is above (`direction` 1) or below (-1), but for an error.
 
     The hypothesis that is just not refused, by bisection from the centre outwards; None where even
-    the farthest is not refused.
+    the farthest is not refused. Begins at the tolerance's `bound`, that the answer lies on the side
+    of it that the verdict says.
     """
-    inner, outer = centre(log_ratios), -direction * FAR
+    inner = centre(log_ratios)
+    outer = inner - direction * FAR
 
     def refused(null: float) -> bool:
         return reached(log_ratios, null, direction) >= -log(error)
 
+    if refused(bound):
+        outer = bound
+        if direction * (bound - inner) >= 0:
+            return bound  # shown earlier, by pairs that those since then speak against
+    elif direction * (inner - bound) > 0:
+        inner = bound
     if not refused(outer):
         return None
     while abs(outer - inner) > FINE:

@@ -58,11 +58,19 @@ class Pair:
     interleaved: bool = True
     """Whether the sides' rounds took turns, so that those of one number are neighbours in time."""
 
+    def __attrs_post_init__(self) -> None:
+        counts = [len(sample.rounds_s) for sample in (self.base, self.head)]
+        if self.interleaved and counts[0] != counts[1]:
+            raise ValueError(
+                f"pair {self.number} of {self.subject}: the base has {counts[0]} rounds and the "
+                f"head {counts[1]}, but rounds are compared with their neighbours"
+            )
+
     def log_ratio(self, quantity: Quantity) -> float | None:
         """The logarithm of head over base, above 0 where the head is worse; None if unknown.
 
         For the step time the median over the rounds of both sides' ratio in each, where rounds took
-        turns: what the machine does to both for a while cancels round by round.
+        turns: what slows the machine for a while slows both, and leaves their ratio alone.
         """
         if quantity == "step time" and self.interleaved:
             turns = zip(self.base.rounds_s, self.head.rounds_s, strict=True)
