@@ -96,9 +96,9 @@ ALLOWED = {
     "launcher": ("messages", "errors", "host_memory", "memory_needs", "processes", "units"),
     "processes": ("errors", "interrupts", "units"),
     "gate": (
-        *("architectures", "check", "errors", "examination", "files", "frameworks", "gate"),
-        *("interrupts", "launcher", "messages", "modes", "own", "processes", "record", "stats"),
-        *("tables", "timing", "units"),
+        *("architectures", "check", "errors", "estimates", "examination", "files", "frameworks"),
+        *("gate", "interrupts", "launcher", "messages", "modes", "own", "parity", "processes"),
+        *("record", "stats", "tables", "timing", "units"),
     ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
@@ -152,13 +152,14 @@ BASES = {
 }
 """Networks that are made of others' parts, and of whose."""
 
-OUTERMOST = ("__main__", "cli", "plugin", "session", "bench_fixtures", "fixtures")
+OUTERMOST = ("__main__", "cli", "plugin", "session", "bench_fixtures", "bench_gate", "fixtures")
 """May import anything, and nothing imports them, but for WITHIN."""
 
 WITHIN = (
     ("__main__", "cli"),
     ("plugin", "session"),
     ("bench_fixtures", "session"),
+    ("bench_gate", "session"),
     ("fixtures", "session"),
 )
 """What is one thing in several files."""
@@ -191,7 +192,7 @@ ENTRANCES = {
     "jax": ("frameworks.keras_jax",),
     "matplotlib": ("plots",),
     "pynvml": ("nvml",),
-    "pytest": ("plugin", "session", "bench_fixtures", "fixtures"),
+    "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures"),
     "os.environ": ("launcher", "options", "processes", "frameworks", "frameworks.keras_jax"),
     "os.getenv": ("launcher", "options"),
 }

@@ -25,6 +25,8 @@ from convbench.commands import (
     HUNG_UP,
     INTERRUPTED,
     OK,
+    baseline,
+    benchmarks,
     environment,
     explain,
     gate,
@@ -133,7 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     formatted("environment", "this machine and the software on it", environment.run)
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
-    for takes_own in (listed, shown, checked, alike, profiled, explained, errata, reported):
+    recorded = command("baseline", "record a run for --bench-gate to compare with", baseline.run)
+    baseline.add_arguments(recorded)
+    own = (listed, shown, checked, alike, profiled, explained, errata, reported, recorded)
+    for takes_own in own:
         takes_own.add_argument("--tables", metavar="DIR", type=Path, help="of your own networks")
     command("bench", "run the benchmarks; takes pytest's arguments", lambda _: bench([]))
     return parser
@@ -284,11 +289,8 @@ def report_(options: argparse.Namespace) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Runs the benchmark files that came with the package, or the checkout's, under pytest."""
-    packaged = Path(__file__).parent / "bench"
-    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "bench"
-    command = [sys.executable, "-m", "pytest", str(folder), f"--rootdir={Path.cwd()}"]
-    command += ["-p", "no:cacheprovider", *arguments]
+    """Runs the benchmark files under pytest."""
+    command = benchmarks(arguments)
     if os.name == "posix":
         os.execv(sys.executable, command)  # so that Ctrl-C is pytest's, which writes the report
     return subprocess.run(command, check=False).returncode

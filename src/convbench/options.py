@@ -74,6 +74,8 @@ OPTIONS: dict[str, tuple[str, str | None, str]] = {
     "parity-steps": ("N", "1", "training steps to compare"),
     "tables": ("DIR", None, "tables of your own networks"),
     "report": ("DIR", None, "folder for reports; none writes nothing"),
+    "gate": ("BASELINE", None, "fail where this run is worse than a stored one"),
+    "tolerance": ("P%", "3%", "by how much it may be worse (default: 3%%)"),
 }
 """What stands for the value in the help, the default, and the help, of each `--bench-` option."""
 
@@ -129,6 +131,10 @@ class Options:
     report: Path | None
     resume: str | None
     """The run to continue, by its folder's name; None begins one."""
+    gate: str | None
+    """The stored run to compare this one with."""
+    tolerance: float
+    """The share by which this run may be worse than that."""
 
     @classmethod
     def read(cls, config: Any) -> Options:
@@ -158,7 +164,7 @@ class Options:
             device=device,
             threads=_number(config, "threads", int),
             seconds=_number(config, "seconds", float),
-            precision=_precision(config),
+            precision=_share(config, "precision"),
             processes=_number(config, "processes", int),
             seed=_number(config, "seed", int),
             memory_limit=_memory_limit(config),
@@ -167,6 +173,8 @@ class Options:
             parity_steps=_number(config, "parity_steps", int),
             report=_report_folder(config),
             resume=_resume(config),
+            gate=config.getoption("bench_gate"),
+            tolerance=_share(config, "tolerance"),
         )
 
 
@@ -196,15 +204,19 @@ def _batches(config: Any) -> tuple[Batch, ...]:
     )
 
 
-def _precision(config: Any) -> float:
-    """A share of the median; a percent sign may follow."""
-    text: str = config.getoption("bench_precision")
+def _share(config: Any, name: str) -> float:
+    """The share that an option's percentage means."""
+    return share(f"--bench-{name}", config.getoption(f"bench_{name}"))
+
+
+def share(option: str, text: str) -> float:
+    """The share that a percentage means, with its sign or without; raises BadOption."""
     try:
         percent = float(text.strip().removesuffix("%"))
     except ValueError:
         percent = 0.0
     if not 0 < percent <= 100:
-        raise BadOption("--bench-precision", "a percentage up to 100%", text)
+        raise BadOption(option, "a percentage up to 100%", text)
     return percent / 100
 
 

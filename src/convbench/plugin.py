@@ -1,4 +1,4 @@
-"""The pytest plugin; with session.py and the fixtures' two files it knows pytest.
+"""The pytest plugin; with session.py, bench_gate.py and the fixtures' two files it knows pytest.
 
 pytest-benchmark stays in charge of statistics, storage and comparison; this plugin says which
 tasks there are, hands it a clock that the workers drive, and writes the report.
@@ -20,7 +20,7 @@ from convbench.progress import Progress
 from convbench.record import Environment
 from convbench.session import PARITY, STATE, STRUCTURE, TIMED, ReplayClock, State, pass_of
 
-pytest_plugins = ("convbench.fixtures", "convbench.bench_fixtures")
+pytest_plugins = ("convbench.fixtures", "convbench.bench_fixtures", "convbench.bench_gate")
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit status after SIGTERM, as a shell counts."""

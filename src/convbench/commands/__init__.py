@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from convbench import frameworks
 from convbench.errors import UnknownName
@@ -45,3 +48,11 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST - 1:,}")
     return int(text)
+
+
+def benchmarks(arguments: Sequence[str]) -> list[str]:
+    """The command that runs the benchmark files that came with the package, or the checkout's."""
+    packaged = Path(__file__).parents[1] / "bench"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[3] / "bench"
+    command = [sys.executable, "-m", "pytest", str(folder), f"--rootdir={Path.cwd()}"]
+    return [*command, "-p", "no:cacheprovider", *arguments]
