@@ -67,6 +67,7 @@ BAD_OPTIONS = {
     "--bench-precision=0": "--bench-precision must be a percentage up to 100%, but is '0'",
     "--bench-precision=2e": "--bench-precision must be a percentage up to 100%, but is '2e'",
     "--bench-precision=nan%": "--bench-precision must be a percentage up to 100%, but is 'nan%'",
+    "--bench-tolerance=101%": "--bench-tolerance must be a percentage up to 100%, but is '101%'",
     "--bench-processes=0": "--bench-processes must be a positive whole number, but is '0'",
     "--bench-processes=1001": "--bench-processes must be at most 1,000, but is '1001'",
     "--bench-seed=x": "--bench-seed must be a positive whole number, but is 'x'",

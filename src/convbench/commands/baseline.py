@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from convbench.commands import BROKEN, benchmarks, positive
+from convbench.commands import BROKEN, DIFFERS, OK, benchmarks, positive
 from convbench.gate import ranks, stored
 from convbench.gate.judging import level
 from convbench.gate.stored import Baseline
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     before = _journals(options.to)
     status = _waited(benchmarks([*_arguments(options)]))
     made = [path for path, written in _journals(options.to).items() if before.get(path) != written]
-    if not made:
+    if not made or status not in (OK, DIFFERS):
         return status or BROKEN  # pytest has said why
     folder = made[-1].parent
     print(f"\n{described(stored.read(folder, str(folder)), tolerance)}")
@@ -70,7 +70,7 @@ def described(baseline: Baseline, tolerance: float) -> str:
     return "\n".join(
         [
             "By how much each quantity must grow for a run with as many processes to find it, nine "
-            f"times in ten; {tolerance:.3g} is tolerated:\n",
+            f"times in ten; {100 * tolerance:g}% is tolerated:\n",
             table(rows, "table"),
             f"\n{_advice(goal, wanted)}",
         ]
@@ -82,7 +82,10 @@ def _advice(goal: float, wanted: Sequence[int | None]) -> str:
     if not wanted:
         return "One process has no spread: give --processes 10."
     if None in wanted:
-        return f"A slowdown of {goal:.0%} would take more than {ranks.MOST:,} processes somewhere."
+        return (
+            f"A slowdown of {goal:.0%} would take more than {ranks.MOST:,} processes somewhere: "
+            "convbench gate, which times both sides side by side, is the better comparison here."
+        )
     most = max(number for number in wanted if number is not None)
     return f"A slowdown of {goal:.0%} of the step time is found in every task by {most} processes."
 
