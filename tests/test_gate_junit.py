@@ -65,7 +65,7 @@ def test_what_broke_is_an_error_beside_its_questions():
     fault, said = found[f"{LENET}: can be compared"]
     assert fault == "error"
     assert "was killed by SIGKILL" in said
-    assert found[f"{LENET}: step time"] == ("skipped", "cannot tell: no pair was taken")
+    assert found[f"{LENET}: step time"] == ("skipped", "cannot tell: it could not be compared")
 
 
 def test_an_exact_difference_is_a_failure_unless_it_is_allowed():

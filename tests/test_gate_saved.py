@@ -80,7 +80,8 @@ pair = st.builds(
     head=sample,
     first=roles,
     taken_s=st.floats(0.0, 1e9),
-)
+    interleaved=st.booleans(),
+).filter(lambda pair: not pair.interleaved or len(pair.base.rounds_s) == len(pair.head.rounds_s))
 environments = st.sampled_from((None, samples.ENVIRONMENT))
 
 
@@ -137,6 +138,11 @@ def one_verdict(**values) -> bytes:
     return changed(verdicts=[{**first, **values}])
 
 
+def one_pair(**head) -> bytes:
+    (first, *_) = json.loads(saved.text(RESULTS["slower"]))["pairs"]
+    return changed(pairs=[{**first, "head": {**first["head"], **head}}])
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -159,6 +165,8 @@ def one_verdict(**values) -> bytes:
         (one_verdict(high=float("nan")), "found nan"),
         (one_verdict(outcome="better"), "better"),
         (one_verdict(pairs=-1), "pairs"),
+        (one_pair(rounds_s=[0.01]), "wanted as many rounds of the head as of the base"),
+        (one_pair(rounds_s=[0.0] * 3), "must be >= 1e-18"),
         (one_verdict(ratio=1e300), "found 1e+300"),
         (one_verdict(more_pairs=10**400), "wanted how many more pairs, found 1000"),
         (one_verdict(more_pairs=0), "wanted how many more pairs, found 0"),

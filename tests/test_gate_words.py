@@ -198,3 +198,9 @@ def test_verdicts_have_a_word_for_every_quantity():
         question = Question(subject="x", quantity=quantity, tolerance=0.5)
         shown = Verdict(question=question, outcome="not worse", pairs=9, alpha=0.01, beta=0.05)
         assert words.sentence(shown).endswith("(within 50%)")
+
+
+def test_of_what_broke_no_more_pairs_are_asked_for():
+    result = samples.result(samples.UNKNOWN, broken=(Broken(subject=LENET, reason="why"),))
+    assert words.rows(result)[0]["verdict"] == "cannot tell: it could not be compared"
+    assert "12 pairs" in words.rows(samples.result(samples.UNKNOWN))[0]["verdict"]

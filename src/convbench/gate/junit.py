@@ -16,7 +16,6 @@ from xml.etree import ElementTree as ET
 
 from convbench.gate import words
 from convbench.gate.values import GateResult
-from convbench.record import Environment
 from convbench.units import Second
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -56,7 +55,7 @@ def _add_questions(suite: ET.Element, result: GateResult) -> None:
         subject, quantity = verdict.question.subject, verdict.question.quantity
         # All questions of a subject are answered by the same pairs: the first has their time.
         spent = taken.pop(subject, 0.0)
-        fault, said = faults.get(verdict.outcome), words.sentence(verdict, result.pairs)
+        fault, said = faults.get(verdict.outcome), words.answer(result, verdict)
         _add_case(suite, f"{subject}: {quantity}", fault, words.short(verdict), said, spent)
 
 
@@ -102,13 +101,9 @@ def _add_properties(suite: ET.Element, result: GateResult) -> None:
     for side in words.both(result):
         told[side.role] = words.side(side)
         if side.environment is not None:
-            told |= {f"{side.role} {k}": v for k, v in _facts(side.environment).items()}
+            told |= {f"{side.role} {k}": v for k, v in words.facts(side.environment).items()}
     for name, value in told.items():
         ET.SubElement(properties, "property", name=_legal(name), value=_legal(value))
-
-
-def _facts(found: Environment) -> dict[str, str]:
-    return {"Python": found.python, "convbench": found.convbench, **dict(found.packages)}
 
 
 def _told(result: GateResult) -> list[str]:

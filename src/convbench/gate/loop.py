@@ -36,7 +36,7 @@ class Loop:
     chance: Random
     now: Callable[[], Second] = monotonic
     told: Callable[[Loop], None] = lambda _: None
-    """Called after each pair, and after each failure."""
+    """Called before and after each pair, and after each failure: never beside what is timed."""
     pairs: list[Pair] = field(factory=list)
     broken: list[Broken] = field(factory=list)
     verdicts: dict[Question, Verdict] = field(factory=dict)
@@ -76,6 +76,7 @@ class Loop:
 
     def _one(self, subject: str) -> None:
         self.running = subject
+        self.told(self)
         number = 1 + sum(pair.subject == subject for pair in self.pairs)
         try:
             self.pairs.append(self.subjects[subject](number))

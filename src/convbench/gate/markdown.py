@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from convbench.gate import words
 from convbench.gate.values import GateResult
-from convbench.record import Environment
-from convbench.tables import ABSENT, Markup, escaped, table
-from convbench.units import clock, size
+from convbench.tables import Markup, escaped, table
+from convbench.units import clock
 
 MARKS: dict[words.Mood, str] = {
     "passed": "✅",
@@ -105,15 +104,11 @@ def _environments(result: GateResult) -> str:
         return "\n\n".join(
             f"The environment of the {role} is not known."
             if found is None
-            else _folded(f"The environment of the {role}", _table(_rows(_facts(found), role)))
+            else _folded(f"The environment of the {role}", _table(_rows(words.facts(found), role)))
             for role, found in known.items()
         )
-    one, two = _facts(base), _facts(head)
-    differ = [
-        {"": name, "base": one.get(name, ABSENT), "head": two.get(name, ABSENT)}
-        for name in dict.fromkeys((*one, *two))
-        if one.get(name) != two.get(name)
-    ]
+    one, two = words.facts(base), words.facts(head)
+    differ = [{"": name, "base": b, "head": h} for name, b, h in words.unlike(result)]
     same = {name: value for name, value in one.items() if two.get(name) == value}
     seen = f"#### Environments differ\n\n{_table(differ)}" if differ else ""
     title = "What both environments share" if differ else "The environment, the same on both sides"
@@ -122,20 +117,6 @@ def _environments(result: GateResult) -> str:
 
 def _rows(facts: Mapping[str, str], column: str) -> list[dict[str, str]]:
     return [{"": name, column: value} for name, value in facts.items()]
-
-
-def _facts(found: Environment) -> dict[str, str]:
-    """What an environment is, without when its run began."""
-    gpu = {} if found.gpu is None else {"GPU": found.gpu, "driver": found.driver or ABSENT}
-    return {
-        "CPU": f"{found.cpu}, {found.cores} cores",
-        "memory": size(found.memory_bytes),
-        **gpu,
-        "system": found.system,
-        "Python": found.python,
-        "convbench": f"{found.convbench}, commit {found.commit or ABSENT}",
-        **dict(found.packages),
-    }
 
 
 def _fenced(command: str) -> str:

@@ -24,8 +24,9 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
+from convbench.record import Environment
 from convbench.tables import ABSENT
-from convbench.units import about
+from convbench.units import about, size
 
 Mood: TypeAlias = Literal["passed", "in doubt", "failed", "no verdict"]
 MOST_NAMED = 3
@@ -79,6 +80,15 @@ def sentence(verdict: Verdict, pairs: Sequence[Pair] = ()) -> str:
             return f"not {words.worse}{words.of} (within {share(tolerance)})"
         case "cannot tell":
             return f"cannot tell: {'; '.join(_doubts(verdict, words, pairs))}"
+
+
+def answer(result: GateResult, verdict: Verdict) -> str:
+    """The verdict in its run: of what broke, no more pairs would tell anything."""
+    if verdict.outcome == "cannot tell" and verdict.question.subject in {
+        found.subject for found in result.broken
+    }:
+        return "cannot tell: it could not be compared"
+    return sentence(verdict, result.pairs)
 
 
 def _with_least(what: str, of: str, least: float, usual: float | None) -> str:
@@ -217,6 +227,33 @@ def plain(name: str) -> str:
     return one_line(name, MOST_SIGNS)
 
 
+def facts(found: Environment) -> dict[str, str]:
+    """What an environment is, without when its run began."""
+    gpu = {} if found.gpu is None else {"GPU": found.gpu, "driver": found.driver or ABSENT}
+    return {
+        "CPU": f"{found.cpu}, {found.cores} cores",
+        "memory": size(found.memory_bytes),
+        **gpu,
+        "system": found.system,
+        "Python": found.python,
+        "convbench": f"{found.convbench}, commit {found.commit or ABSENT}",
+        **dict(found.packages),
+    }
+
+
+def unlike(result: GateResult) -> list[tuple[str, str, str]]:
+    """What is known of both environments and differs: its name, the base's and the head's."""
+    base, head = (side.environment for side in both(result))
+    if base is None or head is None:
+        return []
+    one, two = facts(base), facts(head)
+    return [
+        (name, one.get(name, ABSENT), two.get(name, ABSENT))
+        for name in dict.fromkeys((*one, *two))
+        if one.get(name) != two.get(name)
+    ]
+
+
 def command(result: GateResult) -> str:
     """What repeats the run, whole and in one line."""
     return one_line(result.command, 10_000)
@@ -231,7 +268,7 @@ def rows(result: GateResult) -> list[dict[str, str]]:
             "change": ABSENT if v.ratio is None else change(v.ratio),
             "interval": interval(v),
             "pairs": str(v.pairs),
-            "verdict": sentence(v, result.pairs),
+            "verdict": answer(result, v),
         }
         for v in by_weight(result.verdicts)
     ]
