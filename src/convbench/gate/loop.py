@@ -49,7 +49,7 @@ class Loop:
         self.began = self.now()
         for question in self.questions:
             self._judge(question)
-        while self.left_s > 0 and (block := self.doubtful):
+        while self.left_s > 0 and (block := self.next_block):
             for subject in self.chance.sample(block, len(block)):
                 if self.left_s <= 0:
                     return
@@ -64,12 +64,22 @@ class Loop:
     def doubtful(self) -> list[str]:
         """The subjects of which something is not decided yet, and that can be measured."""
         failed = {broken.subject for broken in self.broken}
-        return [
-            subject
-            for subject in self.subjects
-            if subject not in failed
-            and any(self.verdicts[q].outcome == "cannot tell" for q in self._of(subject))
-        ]
+        open_ = {q.subject for q, v in self.verdicts.items() if v.outcome == "cannot tell"}
+        return [name for name in self.subjects if name in open_ and name not in failed]
+
+    @property
+    def next_block(self) -> list[str]:
+        """Who gets the next pairs: those whose step time is in doubt, and only then the rest.
+
+        One process gives many rounds but one first result, whose doubts would take all of a budget.
+        """
+        first = {
+            q.subject
+            for q, v in self.verdicts.items()
+            if v.outcome == "cannot tell" and q.quantity == "step time"
+        }
+        doubtful = self.doubtful
+        return [name for name in doubtful if name in first] or doubtful
 
     def _of(self, subject: str) -> list[Question]:
         return [question for question in self.questions if question.subject == subject]

@@ -133,7 +133,7 @@ class Gate:
         if self.plan.own is None:
             extra = self.plan.extra if role == "head" else 0.0
             return messages.Prepare(task, self.plan.tables, WARMUP, extra)
-        own = evolve(self.plan.own, path=(*self.sides[role].path, *self.plan.own.path))
+        own = evolve(self.plan.own, path=self.sides[role].model_path)
         return messages.PrepareOwn(task, own, WARMUP)
 
     def result(self) -> GateResult:

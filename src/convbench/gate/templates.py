@@ -39,7 +39,7 @@ class Templates:
         """What opens the two processes of the next pair of these frameworks."""
         key = (frameworks["base"], frameworks["head"])
         count = self._pairs[key] = self._pairs.get(key, 0) + 1
-        swapped = key[0] == key[1] and self.sides["base"].same_interpreter(self.sides["head"])
+        swapped = key[0] == key[1] and self._alike
         if key in self._kept and not swapped and count % RENEWED == 1:
             _close(self._kept.pop(key))
         if key not in self._kept:
@@ -51,6 +51,11 @@ class Templates:
             return by_role[role].open(f"{label} ({role})")
 
         return open_
+
+    @property
+    def _alike(self) -> bool:
+        """Whether a template of one side can serve the other as well."""
+        return self.sides["base"].interpreter == self.sides["head"].interpreter
 
     def close(self) -> None:
         """Ends every template."""
