@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from convbench.commands.baseline import described
-from convbench.gate import stored, stored_words
+from convbench.gate import saved, stored, stored_words
 from convbench.gate.stored import NotComparable
 from convbench.record import Journal, Measurement, Unchecked
 from tests.samples import ENVIRONMENT, MIB, lenet, measured, same, task, write_run
@@ -72,8 +72,7 @@ def test_what_is_slower_is_named_and_nothing_else():
     assert worse.pairs == 10
     assert result.status == 1
     (alarm,) = stored_words.alarms(result)
-    assert alarm.startswith("WORSE: lenet5 pytorch forward, step time: 1.1")
-    assert "tolerated is 1.03" in alarm
+    assert alarm.startswith("worse: lenet5 pytorch forward: slower by at least 9.6% (about 13%)")
 
 
 def test_memory_and_the_first_result_are_questions_of_their_own():
@@ -114,7 +113,7 @@ def test_other_conditions_are_another_task():
         result = compare(run(*processes(other)), wanted=(other,))
         assert result.verdicts == ()
         assert result.status == 2
-        assert "NOT COMPARED: no time" in said(result)
+        assert "not compared: no time" in said(result)
         assert "Not in the baseline: lenet5" in said(result)
 
 
@@ -145,13 +144,13 @@ def test_what_cannot_be_told_says_what_could_have_been_missed():
     result = compare(run(*processes(FORWARD, spread=0.2, seed=8)), base, (FORWARD,))
     assert outcomes(result)[FORWARD.label, "step time"] == "cannot tell"
     assert result.status == 0
-    assert "cannot tell: lenet5 pytorch forward, step time" in said(result)
-    assert "times would not have been seen" in said(result)
+    assert "cannot tell: lenet5 pytorch forward: step time " in said(result)
+    assert "could have been missed" in said(result)
 
 
 def test_what_is_faster_is_said():
     result = compare(run(*processes(FORWARD, slower=0.8, seed=3)), wanted=(FORWARD,))
-    assert "better: lenet5 pytorch forward, step time: 0.7" in said(result)
+    assert "better: lenet5 pytorch forward: faster by at least 1" in said(result)
 
 
 @pytest.mark.parametrize("reason", ["was killed by SIGKILL", None])
@@ -159,12 +158,19 @@ def test_a_task_of_the_baseline_that_this_run_could_not_time_is_no_pass(reason):
     failed = [Measurement(task=BACKWARD, outcome="failed", reason=reason)] if reason else []
     result = compare(run(*processes(FORWARD, seed=3), *failed))
     assert result.status == 2
-    sentence = f"NOT COMPARED: lenet5 pytorch backward: {reason or 'was not timed'}"
+    sentence = f"not compared: lenet5 pytorch backward (head): {reason or 'was not timed'}"
     assert [*stored_words.alarms(result)] == [sentence]
 
 
 def test_a_task_that_nobody_asked_for_is_not_missed():
     assert compare(run(*processes(FORWARD, seed=3)), wanted=(FORWARD,)).broken == ()
+
+
+@pytest.mark.parametrize("number", [10, 1])
+def test_the_result_can_be_kept_like_every_other_of_the_gate(number):
+    head = run(*processes(FORWARD, slower=1.2, number=number, seed=3))
+    result = compare(head, wanted=(FORWARD, BACKWARD))
+    assert saved.parse(saved.text(result).encode(), "it") == result
 
 
 def test_a_run_without_any_entry_is_no_pass():
@@ -186,7 +192,7 @@ def test_another_structure_is_a_difference_without_statistics(what, report):
     result = compare(head, wanted=(FORWARD,))
     assert result.status == 1
     assert what in {d.what for d in result.differences}
-    assert f"DIFFERS: lenet5 pytorch: {what} " in said(result)
+    assert f"differs: lenet5 pytorch: {what}: base " in said(result)
 
 
 def test_another_function_is_a_difference():
@@ -219,6 +225,22 @@ def test_the_promise_comes_with_what_it_assumes():
     assert "`convbench gate` times both sides side by side" in text
 
 
+def test_a_machine_that_was_busier_once_is_said_to_void_the_promise():
+    busy = [evolve(m, others_cores=1.5) for m in processes(FORWARD)]
+    quiet = [evolve(m, others_cores=0.05) for m in processes(FORWARD)]
+    text = said(compare(run(*quiet), run(*busy), (FORWARD,)))
+    assert "Other work used 1.50 cores while the baseline was recorded, and 0.05 now" in text
+    alike = said(compare(run(*busy), run(*busy), (FORWARD,)))
+    assert "Other work" not in alike
+
+
+def test_rounds_that_were_timed_otherwise_are_said_to_void_the_promise():
+    longer = [evolve(m, budget_s=9.0) for m in processes(FORWARD)]
+    text = said(compare(run(*longer), wanted=(FORWARD,)))
+    assert "Not made with the same --bench-seconds" in text
+    assert "--bench-precision" not in text
+
+
 def test_many_differences_are_counted():
     findings = [evolve(WRONG, at=f"c{i}", observed="1") for i in range(50)]
     base = run(*processes(FORWARD), report=evolve(lenet("pytorch"), findings=tuple(findings)))
@@ -226,7 +248,7 @@ def test_many_differences_are_counted():
     head = run(*processes(FORWARD), report=evolve(lenet("pytorch"), findings=other))
     alarms = [*stored_words.alarms(compare(head, base, (FORWARD,)))]
     assert len(alarms) == stored_words.MOST + 1
-    assert alarms[-1] == "and 30 more like these"
+    assert alarms[-1] == "differs: 30 more"
 
 
 OTHER = {

@@ -98,7 +98,7 @@ ALLOWED = {
     "gate": (
         *("architectures", "check", "errors", "estimates", "examination", "files", "frameworks"),
         *("gate", "interrupts", "launcher", "messages", "modes", "own", "parity", "processes"),
-        *("record", "stats", "tables", "timing", "units"),
+        *("plausibility", "record", "stats", "tables", "timing", "units"),
     ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),

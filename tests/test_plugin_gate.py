@@ -58,8 +58,8 @@ def test_a_slower_run_fails_and_names_what_is_slower(pytester, stored):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=6, deselected=8)
     assert "= stored baseline =" in text(result)
-    assert "WORSE: lenet5 tests.fakes forward, step time: " in text(result)
-    assert "WORSE: lenet5 tests.fakes forward, first result: " in text(result)
+    assert "worse: lenet5 tests.fakes forward: slower by at least " in text(result)
+    assert "worse: lenet5 tests.fakes forward: slower to the first result by " in text(result)
 
 
 def test_a_run_that_is_not_slower_passes_and_says_what_that_is_worth(pytester, stored):
@@ -75,7 +75,7 @@ def test_another_structure_fails_whatever_the_times_are(pytester, stored):
     stored(SLOW, report=evolve(lenet(fakes.NAME), parameters=7))
     result = bench(pytester, *FEW)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "DIFFERS: lenet5 tests.fakes: parameters 7, now 60," in text(result)
+    assert "differs: lenet5 tests.fakes: parameters: base 7, head 60," in text(result)
 
 
 def refused(pytester, *options):
@@ -120,7 +120,7 @@ def test_measuring_nothing_is_no_pass(pytester, stored):
     stored(SLOW)
     result = bench(pytester, *FEW, "--benchmark-disable")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "NOT COMPARED: lenet5 tests.fakes forward: was not timed" in text(result)
+    assert "not compared: lenet5 tests.fakes forward (head): was not timed" in text(result)
 
 
 def test_a_task_that_fails_is_named_and_the_others_are_compared(pytester, stored, fault):
@@ -129,7 +129,9 @@ def test_a_task_that_fails_is_named_and_the_others_are_compared(pytester, stored
     fault("sigkill@step@lenet5_keras")
     result = bench(pytester, *FEW, "--bench-arch", "lenet5,lenet5_keras")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "NOT COMPARED: lenet5_keras tests.fakes forward: was killed by SIGKILL" in text(result)
+    assert "not compared: lenet5_keras tests.fakes forward (head): was killed by SIGKILL" in text(
+        result
+    )
     assert "3 not worse" in text(result)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import log
 from pathlib import Path
+from statistics import median
 
 from attrs import evolve, frozen
 
@@ -26,6 +27,7 @@ from convbench.gate.values import (
     Verdict,
 )
 from convbench.parity import Parity
+from convbench.plausibility import BESIDE, beside
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Task, latest
 from convbench.units import size
 
@@ -177,7 +179,7 @@ def compare(
         budget_s=0.0,
         spent_s=0.0,
         command=command,
-        notes=tuple(_notes(baseline, now, verdicts, absent)),
+        notes=(*_uneven([*common.values()]), *_notes(baseline, now, verdicts, absent)),
     )
 
 
@@ -215,7 +217,7 @@ def subjects(tasks: Iterable[Task]) -> dict[Task, str]:
 def logs(estimate: Estimate, quantity: Quantity) -> list[float]:
     """The logarithm of each process's value, as far as it is known."""
     values = (sample(m).value(quantity) for m in estimate.measurements)
-    return [log(value) for value in values if value is not None and value > 0]
+    return [log(value) for value in values if value is not None]
 
 
 def sample(m: Measurement) -> Sample:
@@ -253,6 +255,23 @@ def _facts(entry: Entry) -> Iterator[tuple[tuple[str, str], str]]:
     elif isinstance(entry, Parity):
         subject = f"{entry.name} {' and '.join(entry.sides)}"
         yield (subject, "function"), "the same" if entry.same else "not the same"
+
+
+def _uneven(common: Sequence[tuple[Estimate, Estimate]]) -> Iterator[str]:
+    """What was not alike when both runs were made, so that no error rate can be promised."""
+    then, now = ([m for pair in common for m in pair[run].measurements] for run in (0, 1))
+    if not common:
+        return
+    before, after = (median(map(beside, own)) for own in (then, now))
+    if abs(before - after) > BESIDE:
+        yield (
+            f"Other work used {before:.2f} cores while the baseline was recorded, and {after:.2f} "
+            "now: the promise below does not hold. Measure again when the machine is as it was, or "
+            "record a baseline now."
+        )
+    for option, name in (("seconds", "budget_s"), ("precision", "precision")):
+        if {getattr(m, name) for m in then} != {getattr(m, name) for m in now}:
+            yield f"Not made with the same --bench-{option}: the promise below may not hold."
 
 
 def _notes(
