@@ -66,7 +66,7 @@ def test_a_run_that_is_not_slower_passes_and_says_what_that_is_worth(pytester, s
     stored(SLOW)
     result = bench(pytester, *FEW)
     assert result.ret == pytest.ExitCode.OK
-    assert "this run against before (run of " in text(result)
+    assert ") against before (run of " in text(result)
     assert "3 not worse" in text(result)
     assert "If nothing else has changed since" in text(result)
 
@@ -166,7 +166,7 @@ def test_a_baseline_is_recorded_described_and_compared_with(pytester):
     words = f"--bench-gate {folder.relative_to(pytester.path)} --bench-processes 6"
     assert f"To compare with it, give a run with the same options {words}" in said
     result = bench(pytester, *FEW[:4], "--bench-gate", "kept", "--bench-tolerance", "100%")
-    assert f"this run against kept (run of {folder.name[:10]}" in text(result)
+    assert f") against kept (run of {folder.name[:10]}" in text(result)
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
