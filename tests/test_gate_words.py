@@ -54,8 +54,8 @@ def test_what_nothing_is_known_of_says_so():
     assert words.sentence(wide) == said + "how many more pairs would tell is not known"
 
 
-def test_what_was_once_shown_stays_shown():
-    """Later pairs may draw the interval down, below what was refused before."""
+def test_what_is_worse_is_worse_by_the_tolerance_at_least():
+    """Later pairs may draw the ratio down, below what was refused before."""
     back = verdict(LENET, "worse", 1.01, 1.002, 1.05)
     assert words.sentence(back) == "slower by at least 3.0%"
 

@@ -105,6 +105,7 @@ ALLOWED = {
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
         *("gpu", "interrupts", "outcomes", "parity", "processors", "resume", "timing"),
     ),
+    "plots_gate": ("gate",),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),
@@ -190,7 +191,7 @@ ENTRANCES = {
         "frameworks.keras_profile",
     ),
     "jax": ("frameworks.keras_jax",),
-    "matplotlib": ("plots",),
+    "matplotlib": ("plots", "plots_gate"),
     "pynvml": ("nvml",),
     "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures"),
     "os.environ": ("launcher", "options", "processes", "frameworks", "frameworks.keras_jax"),

@@ -86,10 +86,6 @@ def _faults(result: GateResult) -> Iterator[tuple[str, str]]:
                 yield "ratios above 0", f"{number!r} of {verdict.question.subject!r:.80}"
         if verdict.more_pairs is not None and not 0 < verdict.more_pairs < MOST:
             yield "how many more pairs", str(verdict.more_pairs)[:80]
-    for pair in result.pairs:
-        rounds = len(pair.base.rounds_s), len(pair.head.rounds_s)
-        if pair.interleaved and rounds[0] != rounds[1]:
-            yield "as many rounds of the head as of the base, which took turns", str(rounds)
     for name, share in (("alpha", result.alpha), ("beta", result.beta)):
         if not (isfinite(share) and 0 < share <= 1):
             yield f"a share as {name}", repr(share)

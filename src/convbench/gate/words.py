@@ -70,7 +70,7 @@ def sentence(verdict: Verdict, pairs: Sequence[Pair] = ()) -> str:
     tolerance, ratio = verdict.question.tolerance, verdict.ratio
     match verdict.outcome:
         case "worse":
-            # What was once shown stays shown, even if later pairs speak against it.
+            # `worse` itself says that it is by more than the tolerance.
             least = max(tolerance, (verdict.low or 0.0) - 1)
             return _with_least(words.worse, words.of, least, None if ratio is None else ratio - 1)
         case "not worse" if verdict.better:
