@@ -101,6 +101,14 @@ def test_the_command_is_shown_as_it_is(ticks):
     assert shown == f"convbench gate --arch '{ticks}&lt;b&gt;'"
 
 
+@pytest.mark.parametrize("command", ["```", "`````"])
+def test_no_command_ends_its_own_fence(command):
+    ((shown,),) = [
+        re.findall(r"<code>(.*)\n</code>", html(comment(samples.result(command=command))))
+    ]
+    assert shown == command
+
+
 MARKUP = ("<img src=x>", "a|b", "`code`", "*a*", "[a](b)", "![a](b)", "two\nlines", "\n\n# head")
 
 
