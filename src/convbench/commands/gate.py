@@ -104,7 +104,7 @@ def _drawn(result: GateResult, file: Path | None) -> str | None:
         return None
     from convbench import plots_gate  # noqa: PLC0415  (takes a second to import)
 
-    plots_gate.ratios(result, file)
+    plots_gate.ratios(result.verdicts, file)
     return file.name
 
 

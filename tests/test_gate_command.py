@@ -1,0 +1,202 @@
+"""`convbench gate` from end to end, with processes of a framework that is none: what it says of
+sides that are alike, slower, other, or broken, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from convbench.gate import saved
+from tests import fakes
+from tests.conftest import ROOT, output, script, wait_for
+from tests.test_cli import Done, run  # noqa: F401  (a fixture)
+
+pytestmark = pytest.mark.processes
+
+LENET = ("--arch", "lenet5", "--framework", fakes.NAME, "--threads", "1")
+TIME_ALONE = ("--tolerance-first", "off", "--tolerance-memory", "off")
+LOOSE = ("--tolerance", "100%", *TIME_ALONE)
+"""What tells nothing within a second unless it is gross: the fake's steps take microseconds."""
+OTHER = f"framework={fakes.NAME},mode={fakes.OTHER_MODE}"
+SAME = ("--base", ".", "--head", "this")
+
+
+def interpreter(at: Path, fault: str) -> Path:
+    """A Python of which the workers meet a fault that others do not."""
+    file = at.with_suffix(".fault")
+    file.write_text(fault, encoding="ascii")
+    return script(at, f'{fakes.VARIABLE}={file} exec {sys.executable} "$@"')
+
+
+def gate(run, *words) -> Done:  # noqa: F811
+    return run("gate", *LENET, *words)
+
+
+def test_two_sides_that_are_alike_pass(run, tmp_path):  # noqa: F811
+    file = tmp_path / "gate.json"
+    done = gate(run, *SAME, *LOOSE, "--budget", "60s", "--json", file)
+    assert done.status == 0, done.err
+    assert "not slower (within 100%)" in done.out
+    assert "convbench gate --arch lenet5" in done.out
+    result = saved.read(file)
+    (verdict,) = result.verdicts
+    assert verdict.outcome == "not worse"
+    assert 4 < verdict.pairs == len(result.pairs) < 30
+    assert {pair.first for pair in result.pairs} == {"base", "head"}
+
+
+def test_every_output_is_written_and_tells_the_same(run, tmp_path):  # noqa: F811
+    files = [tmp_path / name for name in ("g.json", "g.xml", "g.md", "g.png")]
+    words = [w for pair in zip(("--json", "--junit", "--markdown", "--plot"), files) for w in pair]  # noqa: B905
+    done = gate(run, *SAME, *LOOSE, "--budget", "60s", *words)
+    assert done.status == 0
+    result = saved.read(files[0])
+    assert f"({len(result.pairs)}" not in files[2].read_text("utf-8").partition("details")[0]
+    assert "](g.png)" in files[2].read_text("utf-8")
+    assert files[3].read_bytes().startswith(b"\x89PNG")
+    (suite,) = ET.parse(files[1]).getroot().iter("testsuite")
+    assert len(list(suite.iter("testcase"))) >= 1
+    again = run("gate", "--from", files[0])
+    assert again.status == 0
+    assert again.out == done.out
+
+
+def test_a_head_with_real_work_added_is_slower(run, tmp_path):  # noqa: F811
+    words = ("--self-test", "--inject", "100%", "--tolerance", "10%", *TIME_ALONE)
+    done = gate(
+        run,
+        *words,
+        *("--budget", "60s", "--time", "0.001s", "--keep", tmp_path, "--format", "json"),
+    )
+    told = json.loads(done.out)
+    assert told["runs"] == 1
+    (subject,) = told["subjects"]
+    assert subject["worse"] == {"count": 1, "of": 1}
+    assert subject["ratio"] > 1.3
+    assert saved.read(tmp_path / "run-0001.json").status == 1
+
+
+def test_a_self_test_goes_on_with_what_it_has_kept(run, tmp_path):  # noqa: F811
+    words = ("--self-test", *LOOSE, "--budget", "5s", "--time", "0.001s", "--keep", tmp_path)
+    assert "1 runs" in gate(run, *words).out
+    done = gate(run, *words)
+    assert "2 runs" in done.out
+    assert re.search(r"^this gate +0 of 2 ", done.out, re.MULTILINE)
+    assert "pytest-benchmark" in done.out
+    other = gate(run, *words[:-2], "--keep", tmp_path, "--inject", "5%")
+    assert other.status == 2
+    assert other.err.strip().endswith("run-0001.json'")
+
+
+def test_another_function_on_one_side_is_no_matter_of_time(run, fault):  # noqa: F811
+    fault("other-function@examine")
+    done = gate(run, "--base", ".", "--head", OTHER, "--budget", "60s")
+    assert done.status == 1
+    assert "function" in done.out
+    assert "lenet5" in done.out
+    assert "Traceback" not in done.err
+
+
+def test_a_model_that_is_not_the_paper_s_on_one_side_is_not_timed(run, tmp_path):  # noqa: F811
+    head = interpreter(tmp_path / "python", "wrong-structure@observe")
+    file = tmp_path / "gate.json"
+    done = gate(run, "--base", ".", "--head", head, "--budget", "60s", "--json", file)
+    assert done.status == 1
+    result = saved.read(file)
+    assert not result.pairs
+    assert any(d.what.startswith("output of") for d in result.differences)
+
+
+@pytest.mark.parametrize(
+    ("fault_", "said"),
+    [
+        ("sigkill@step", "was killed by SIGKILL"),
+        ("RuntimeError@build", "RuntimeError: the kernel is unhappy"),
+        ("exit@prepare", "ended with exit code 3"),
+        ("garbage@step", "answered nonsense"),
+        ("exit@import", "its process ended while importing"),
+    ],
+)
+def test_a_head_that_breaks_is_no_pass(run, tmp_path, fault_, said):  # noqa: F811
+    head = interpreter(tmp_path / "python", fault_)
+    done = gate(run, "--base", ".", "--head", head, "--budget", "60s")
+    assert done.status == 2
+    assert said in done.out + done.err
+    assert "head" in done.out + done.err
+    assert "Traceback" not in done.out + done.err
+
+
+def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
+    head = interpreter(tmp_path / "python", "hang@step")
+    done = gate(run, "--base", ".", "--head", head, "--budget", "60s", "--timeout", "2s")
+    assert done.status == 2
+    assert "gave no answer for 2 s and was killed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--base must be"),
+        (("--base", "."), "--head must be"),
+        ((*SAME, "--arch", "resnet5000"), "unknown architecture"),
+        ((*SAME, "--pass", "sideways"), "unknown pass"),
+        ((*SAME, "--batch", "0"), "--batch must be whole numbers"),
+        ((*SAME, "--tolerance", "lots"), "--tolerance must be a percentage"),
+        ((*SAME, "--tolerance", "off"), "--tolerance must be a percentage"),
+        ((*SAME, "--budget", "soon"), "--budget must be a time"),
+        ((*SAME, "--arch", ","), "--arch must be one or more names"),
+        ((*SAME, "--model", "m:f"), "--model-input must be"),
+        ((*SAME, "--model", "mf", "--model-input", "1,2,3"), "not of the form module:name"),
+        (("--base", ".", "--head", "no-such-thing"), "no-such-thing"),
+        (("--base", ".", "--head", "colour=red"), "colour"),
+        (("--from", "nothing.json"), "nothing.json: it cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_no_pass(run, words, said):  # noqa: F811
+    done = gate(run, *words)
+    assert done.status == 2
+    assert said in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not done.out
+
+
+def test_without_time_nothing_is_measured_and_nothing_passes(run):  # noqa: F811
+    done = gate(run, *SAME, "--budget", "0.001s")
+    assert done.status == 2
+    assert "nothing was measured" in done.err
+
+
+def test_a_model_of_one_s_own(run, tmp_path, monkeypatch):  # noqa: F811
+    (tmp_path / "mine.py").write_text("from tests.fakes import Small\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    model = ("--model", "mine:Small", "--model-input", "1,28,28")
+    done = gate(run, *SAME, *model, *LOOSE, "--budget", "60s")
+    assert done.status == 0, done.err + done.out
+    assert f"mine:Small {fakes.NAME} forward" in done.out
+
+
+def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
+    fault("chatter@step")
+    file = tmp_path / "gate.json"
+    words = ["gate", *LENET, *SAME, "--tolerance", "0.01%", "--budget", "10m", "--json", str(file)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convbench", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    wait_for(fakes.struck(fault_file))
+    process.send_signal(signal.SIGINT)
+    told, errors = output(process)
+    assert process.returncode == 130
+    assert "The run was interrupted" in told
+    assert "Traceback" not in errors
+    assert "interrupted" in saved.read(file).notes[0]
