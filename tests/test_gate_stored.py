@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
+from convbench import cli
+from convbench.commands import baseline as command
 from convbench.commands.baseline import described
 from convbench.gate import saved, stored, stored_words
 from convbench.gate.stored import NotComparable
@@ -365,3 +367,16 @@ def test_a_baseline_says_what_it_could_see_and_what_would_see_ten_percent():
     assert "One process has no spread: give --processes 10." in alone
     wild = described(baseline(*run(*processes(FORWARD, spread=2.0))), TOLERANCE)
     assert "would take more than 1,000 processes" in wild
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"), [(0, "nothing was measured; choose a framework"), (4, "")]
+)
+def test_a_baseline_that_measures_nothing_is_no_success(
+    tmp_path, monkeypatch, capsys, status, sentence
+):
+    monkeypatch.setattr(command, "_waited", lambda _: status)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["baseline", "--to", str(tmp_path)])
+    assert left.value.code == (status or cli.BROKEN)
+    assert sentence in capsys.readouterr().err

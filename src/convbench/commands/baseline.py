@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from convbench.commands import BROKEN, DIFFERS, OK, benchmarks, positive
+from convbench.commands import DIFFERS, OK, benchmarks, positive
+from convbench.errors import Unsupported
 from convbench.gate import ranks, stored
 from convbench.gate.judging import level
 from convbench.gate.stored import Baseline
@@ -37,13 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Records a run and prints what it could see; pytest's own status, or 2 without a run."""
+    """Records a run and prints what it could see; pytest's own status.
+
+    Raises Unsupported where pytest says that all is well, and nothing was measured.
+    """
     tolerance = share("--tolerance", options.tolerance)
     before = _journals(options.to)
     status = _waited(benchmarks([*_arguments(options)]))
     made = [path for path, written in _journals(options.to).items() if before.get(path) != written]
+    if not made and status == OK:  # all were skipped
+        remedy = "choose a framework that is installed"
+        raise Unsupported(f"baseline in {options.to}", "nothing was measured", remedy)
     if not made or status not in (OK, DIFFERS):
-        return status or BROKEN  # pytest has said why
+        return status  # pytest has said why
     folder = made[-1].parent
     print(f"\n{described(stored.read(folder, str(folder)), tolerance)}")
     words = f"--bench-gate {folder} --bench-processes {options.processes}"
