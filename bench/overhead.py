@@ -1,89 +1,118 @@
-"""How much the plugin adds to what it times: the same step through the plugin and in a bare loop.
+"""How much the plugin adds to what it times: the same step in its worker and in a bare loop.
 
 Run as `python bench/overhead.py [ARCHITECTURES] [PASS] [PAIRS]`, by default a small, a middle and a
-large network. Both sides are fresh processes with the same weights, batch and threads, side by side
-in alternating order; what is printed is the ratio of the medians, with its 95% interval over pairs.
+large network. A pair is a worker as the plugin has it, forked from its template and asked for
+rounds over its pipe, and a new process with nothing but the framework and a loop. Both live at the
+same time with the same weights, batch and threads, and time their rounds in turns whose order is
+chance; what the plugin reports is the worker's rounds as they are. Printed is the ratio of the step
+times, the median over the neighbouring rounds of a pair, with its 95% interval over pairs.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil, exp, log
+from random import Random
 from statistics import median
+from typing import TypeAlias
 
-from convbench import machine
+from convbench import machine, messages
+from convbench.errors import ConvbenchError
+from convbench.launcher import Launcher
+from convbench.record import Task
+from convbench.reference import tables_folder
 from convbench.stats import mean_of
+from convbench.timing import ROUND, WARMUP, usual
 
-PAIRS = 10
-BATCH = 4
-SECONDS = 2.0
+PAIRS, BATCH = 20, 4
+SECONDS = 1.0
+"""Of each side's rounds in a pair, about."""
+FEWEST, MOST = 10, 200
+"""Turns of a pair."""
 
 BARE_LOOP = """
-import math, sys, time
-from statistics import median
+import json, sys, time
 from convbench.architectures import architecture
 from convbench.frameworks import load_framework, weights
-from convbench.timing import ROUND
 
-name, framework, pass_, batch, threads, seconds = sys.argv[1:]
+name, framework, pass_, batch, threads = sys.argv[1:]
 used = load_framework(framework)
 used.prepare("cpu", int(threads))
 graph = architecture(name)
 model = used.build(graph, allocate=True)
 used.load(model, weights.filler(graph, 0))
 step = used.step(model, pass_, *weights.batch(graph, int(batch), 0))
-step()
-start = time.perf_counter()
-step()
-iterations = max(1, math.ceil(ROUND / (time.perf_counter() - start)))  # as the plugin's rounds have
-begun, taken = time.perf_counter(), []
-while len(taken) < 8 or time.perf_counter() - begun < float(seconds):
+began = time.perf_counter()
+while time.perf_counter() - began < 0.3:
+    step()
+print("ready", flush=True)
+for line in sys.stdin:
+    iterations = int(line)
     start = time.perf_counter()
     for _ in range(iterations):
         step()
-    taken.append((time.perf_counter() - start) / iterations)
-print(median(taken[3:]))
+    print((time.perf_counter() - start) / iterations, flush=True)
 """
 
-
-def bare(name: str, framework: str, pass_: str, threads: int) -> float:
-    """Median seconds of a step in a plain loop, in a process that knows nothing of pytest."""
-    words = [name, framework, pass_, str(BATCH), str(threads), str(SECONDS)]
-    command = [sys.executable, "-c", BARE_LOOP, *words]
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    return float(_output(command, environment).splitlines()[-1])
+Round: TypeAlias = Callable[[int], float]
+"""Seconds of a step, the mean over a round of so many."""
 
 
-def through_plugin(name: str, framework: str, pass_: str, threads: int) -> float:
-    """Median seconds of a step as pytest-benchmark stores it."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "benchmark.json"
-        options = {
-            "arch": name,
-            "framework": framework,
-            "pass": pass_,
-            "batch": BATCH,
-            "device": "cpu",
-            "threads": threads,
-            "seconds": SECONDS,
-            "report": "none",
-        }
-        command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "--benchmark-only"]
-        command += [f"--benchmark-json={file}", "-q"]
-        _output(command + [f"--bench-{key}={value}" for key, value in options.items()], {})
-        return float(json.loads(file.read_text())["benchmarks"][0]["stats"]["median"])
+@contextmanager
+def bare(task: Task) -> Iterator[Round]:
+    """A round of a plain loop, in a process that knows nothing of pytest or of workers."""
+    words = [task.architecture, task.framework, task.pass_, str(task.batch), str(task.threads)]
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE_LOOP, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            sys.exit(f"the bare loop of {task.label} failed; run it to see why")
+
+        def one(iterations: int) -> float:
+            process.stdin.write(f"{iterations}\n")
+            process.stdin.flush()
+            return float(process.stdout.readline())
+
+        try:
+            yield one
+        finally:
+            process.stdin.close()
 
 
-def _output(command: list[str], environment: dict[str, str]) -> str:
-    env = {**os.environ, **environment}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command[:4])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
+def ratio(task: Task, launcher: Launcher, chance: Random) -> float:
+    """The plugin's step time over the bare loop's, in one pair."""
+    with launcher.open(task.label) as child, bare(task) as bare_round:
+        request = messages.Prepare(task, str(tables_folder()), WARMUP)
+        reply = child.ask(request, messages.Prepared, "preparing")
+        if isinstance(reply, messages.Refused):
+            raise reply.as_error(task.label, "preparing")
+        step_s = usual(reply.warmup_s)
+        iterations = max(1, ceil(ROUND / step_s))
+
+        def plugin_round(iterations: int) -> float:
+            timed = child.ask(messages.Rounds(1, iterations), messages.Timed, "timing")
+            assert isinstance(timed, messages.Timed)
+            return timed.rounds_s[0]
+
+        turns = min(MOST, max(FEWEST, ceil(SECONDS / step_s / iterations)))
+        ratios = []
+        for _ in range(turns):
+            taken = {}
+            for side in chance.sample((plugin_round, bare_round), 2):
+                taken[side] = side(iterations)
+            ratios.append(log(taken[plugin_round] / taken[bare_round]))
+        return median(ratios)
 
 
 def main() -> None:
@@ -91,22 +120,34 @@ def main() -> None:
     defaults = ("lenet5,resnet18,vgg16", "forward", str(PAIRS))
     given = tuple(sys.argv[1:4])
     names, pass_, pairs = given + defaults[len(given) :]
-    threads = machine.default_threads()
-    for name in names.split(","):
-        for framework in ("pytorch", "keras"):
-            ratios = []
-            for pair in range(int(pairs)):
-                sides = [through_plugin, bare] if pair % 2 else [bare, through_plugin]
-                taken = {side: side(name, framework, pass_, threads) for side in sides}
-                ratios.append(taken[through_plugin] / taken[bare])
-            found = mean_of(ratios)
-            print(
-                f"{name} {framework} {pass_}: plugin / bare loop {found.median:.3f} "
-                f"({found.low:.3f} to {found.high:.3f}, {pairs} pairs; their median "
-                f"{median(ratios):.3f})",
-                flush=True,
-            )
+    chance, threads = Random(1), machine.default_threads()
+    for framework in ("pytorch", "keras"):
+        with Launcher(framework) as launcher:
+            for name in names.split(","):
+                task = Task(
+                    architecture=name,
+                    framework=framework,
+                    pass_=pass_,
+                    batch=BATCH,
+                    device="cpu",
+                    threads=threads,
+                )
+                print(
+                    _line(task, [ratio(task, launcher, chance) for _ in range(int(pairs))]),
+                    flush=True,
+                )
+
+
+def _line(task: Task, log_ratios: list[float]) -> str:
+    found = mean_of([exp(value) for value in log_ratios])
+    return (
+        f"{task.label}: plugin / bare loop {found.median:.4f} ({found.low:.4f} to "
+        f"{found.high:.4f}, {len(log_ratios)} pairs)"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConvbenchError as error:
+        sys.exit(f"overhead: {error}")
