@@ -12,8 +12,8 @@ import pytest
 from attrs import evolve
 
 from convbench import plots_gate
+from convbench.errors import ConvbenchError
 from convbench.gate import saved
-from convbench.gate.words import by_weight
 from tests import gate_samples as samples
 from tests.gate_samples import LENET, RESNET, RESULTS, verdict
 
@@ -27,13 +27,14 @@ def drawn(tmp_path, monkeypatch):
     def draw(*verdicts):
         seen = []
 
-        def savefig(figure, _, **__):
+        def savefig(figure, file, **_):
             figure.canvas.draw()
             seen.append(figure)
+            file.touch()
 
         with monkeypatch.context() as patch:
             patch.setattr(plots_gate.Figure, "savefig", savefig)
-            plots_gate.ratios(verdicts, tmp_path / "never.png")
+            plots_gate.ratios(samples.result(*verdicts), tmp_path / "never.png")
         ((axis,),) = [figure.axes for figure in seen]
         return axis
 
@@ -59,14 +60,14 @@ def size_of(file: Path) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_the_same_verdicts_give_the_same_bytes_in_any_process(tmp_path, suffix):
     first, second, third = (tmp_path / f"{name}{suffix}" for name in "abc")
-    plots_gate.ratios(RESULTS["larger"].verdicts, first)
-    plots_gate.ratios(RESULTS["larger"].verdicts, second)
+    plots_gate.ratios(RESULTS["larger"], first)
+    plots_gate.ratios(RESULTS["larger"], second)
     saved.write(tmp_path / "result.json", RESULTS["larger"])
     code = "import sys, pathlib; from convbench import plots_gate; from convbench.gate import saved"
-    code += "\na, b = map(pathlib.Path, sys.argv[1:])\nplots_gate.ratios(saved.read(a).verdicts, b)"
+    code += "\na, b = map(pathlib.Path, sys.argv[1:])\nplots_gate.ratios(saved.read(a), b)"
     environment = {**os.environ, "PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
     command = [sys.executable, "-c", code, str(tmp_path / "result.json"), str(third)]
     subprocess.run(command, check=True, env=environment)
@@ -76,7 +77,7 @@ def test_the_same_verdicts_give_the_same_bytes_in_any_process(tmp_path, suffix):
 def test_it_grows_with_the_questions_and_not_in_width(tmp_path):
     sizes = []
     for count in (1, 18, 60):
-        plots_gate.ratios([samples.SLOWER] * count, tmp_path / "plot.png")
+        plots_gate.ratios(samples.result(*[samples.SLOWER] * count), tmp_path / "plot.png")
         sizes.append(size_of(tmp_path / "plot.png"))
     assert [width for width, _ in sizes] == [sizes[0][0]] * 3
     assert sizes[0][1] > 150
@@ -173,11 +174,21 @@ def test_a_long_name_keeps_both_its_ends(drawn):
 @pytest.mark.parametrize("name", ["$\\frac$", "a$b$c", "\\", "\udc80", "a\nb", "\x1b[31m"])
 def test_a_name_is_drawn_as_it_is(tmp_path, name):
     file = tmp_path / "plot.png"
-    plots_gate.ratios([verdict(name, "worse", 1.2, 1.1, 1.3)], file)
+    plots_gate.ratios(samples.result(verdict(name, "worse", 1.2, 1.1, 1.3)), file)
     assert size_of(file)[0] > 600
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_every_result_can_be_drawn_in_the_order_of_its_table(tmp_path, name):
-    plots_gate.ratios(by_weight(RESULTS[name].verdicts), tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").exists()
+def test_every_result_can_be_drawn(tmp_path, name):
+    plots_gate.ratios(RESULTS[name], tmp_path / "plot.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["plot.png"]
+
+
+def test_a_result_without_questions_has_an_empty_plot(tmp_path):
+    plots_gate.ratios(samples.result(), tmp_path / "plot.png")
+    assert size_of(tmp_path / "plot.png")
+
+
+def test_what_is_no_picture_is_refused(tmp_path):
+    with pytest.raises(ConvbenchError, match=r"name a file that ends in \.png or \.svg or \.pdf$"):
+        plots_gate.ratios(RESULTS["slower"], tmp_path / "plot.txt")

@@ -204,6 +204,12 @@ def test_a_dumb_terminal_is_told_in_lines():
     assert "not slower" in written(on)
 
 
+def test_before_the_first_pair_it_says_what_is_going_on():
+    on = console()
+    with Display(on):
+        assert "Starting and proving both sides" in written(on)
+
+
 HIDE, SHOWN = "\x1b[?25l", "\x1b[?25h"
 
 

@@ -105,7 +105,7 @@ ALLOWED = {
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
         *("gpu", "interrupts", "outcomes", "parity", "processors", "resume", "timing"),
     ),
-    "plots_gate": ("gate",),
+    "plots_gate": ("errors", "files", "gate"),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),
     "report": (
         *("parity", "record", "check", "graph", "reference", "stats", "units", "errors", "plots"),

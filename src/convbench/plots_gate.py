@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from convbench.gate.values import Verdict
+from convbench.errors import Unsupported
+from convbench.files import replace
+from convbench.gate.values import GateResult, Verdict
 from convbench.gate.words import change, plain, short
 
 WIDE = 1.5
@@ -45,8 +48,16 @@ MARKS = {
 }
 
 
-def ratios(verdicts: Sequence[Verdict], file: Path) -> None:
-    """Draws a row for each question, in their order; the same verdicts give the same bytes."""
+METADATA = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""The files that it can be, and what they may not say, so that the same data give the same."""
+
+
+def ratios(result: GateResult, file: Path) -> None:
+    """Draws a row for each question, in their order; the same result gives the same bytes."""
+    if file.suffix not in METADATA:
+        kinds = " or ".join(METADATA)
+        raise Unsupported(str(file), "it cannot be a plot", f"name a file that ends in {kinds}")
+    verdicts = result.verdicts
     height = 0.24 * len(verdicts) + 1.3
     with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans", "svg.hashsalt": "gate"}):
         figure = Figure(figsize=(9.6, height), layout="constrained")
@@ -55,9 +66,12 @@ def ratios(verdicts: Sequence[Verdict], file: Path) -> None:
         for row, verdict in enumerate(verdicts):
             _row(axis, row, verdict)
         _name(axis, verdicts)
-        _legend(figure, verdicts)
-        metadata = {"Software": None} if file.suffix == ".png" else {"Date": None}
-        figure.savefig(file, dpi=130, metadata=metadata)
+        if verdicts:
+            _legend(figure, verdicts)
+        save = partial(
+            figure.savefig, format=file.suffix[1:], dpi=130, metadata=METADATA[file.suffix]
+        )
+        replace(file, save)
 
 
 def _frame(axis: Axes, verdicts: Sequence[Verdict]) -> None:

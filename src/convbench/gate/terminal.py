@@ -76,7 +76,7 @@ class Display:
 
     def __enter__(self) -> Display:
         if self.console.is_terminal and not self.console.is_dumb_terminal:
-            self._start()
+            self._start().update(Text("Starting and proving both sides", style="dim"), refresh=True)
         return self
 
     def __exit__(
@@ -99,7 +99,7 @@ class Display:
             self._start()
         self._live.update(picture(loop, self.console), refresh=True)
 
-    def _start(self) -> None:
+    def _start(self) -> Live:
         self._width = self.console.width
         self._live = Live(
             console=self.console,
@@ -109,6 +109,7 @@ class Display:
             vertical_overflow="crop",
         )
         self._live.start()
+        return self._live
 
     def _stop(self) -> None:
         if self._live is not None:
