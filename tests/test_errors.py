@@ -31,6 +31,10 @@ SENTENCES = [
         "--bench-batch must be a positive whole number, but is 'x'",
     ),
     (
+        errors.BrokenSide("head", "venv", "the folder venv: it has no bin/python"),
+        "head 'venv': the folder venv: it has no bin/python",
+    ),
+    (
         errors.TableError("vgg16.toml", "table 1", "a list", "'3'"),
         "vgg16.toml, table 1: wanted a list, found '3'; reference_tables/README.md has the form",
     ),

@@ -156,6 +156,7 @@ def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
         ((*SAME, "--model", "mf", "--model-input", "1,2,3"), "not of the form module:name"),
         (("--base", ".", "--head", "no-such-thing"), "no-such-thing"),
         (("--base", ".", "--head", "colour=red"), "colour"),
+        ((*SAME, "--plot", "plot.txt"), "--plot must be a file that ends in .png"),
         (("--from", "nothing.json"), "nothing.json: it cannot be read"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from convbench.commands.gate_options import (
     networks_plan,
     share,
 )
+from convbench.commands.profile import PLOTS
 from convbench.errors import BadOption, Unsupported
 from convbench.files import replace_text
 from convbench.gate import junit, markdown, peers, probing, saved, terminal
@@ -40,13 +42,21 @@ def run(options: argparse.Namespace) -> int:
             return _self_test(options)
         if options.from_ is not None:
             return _told(saved.read(options.from_), options)
-        for role in ROLES:
-            if getattr(options, role) is None:
-                wanted = "an interpreter, a git revision, or a configuration such as mode=compiled"
-                raise BadOption(f"--{role}", wanted, "not given")
+        _refuse(options)
         result, interrupted = _compared(options)
         status = _told(result, options)
         return INTERRUPTED if interrupted else status
+
+
+def _refuse(options: argparse.Namespace) -> None:
+    """Raises BadOption for what would be missed when the time is spent."""
+    for role in ROLES:
+        if getattr(options, role) is None:
+            wanted = "an interpreter, a git revision, or a configuration such as mode=compiled"
+            raise BadOption(f"--{role}", wanted, "not given")
+    plot = options.plot
+    if plot is not None and plot.suffix not in PLOTS:
+        raise BadOption("--plot", f"a file that ends in {' or '.join(PLOTS)}", str(plot))
 
 
 def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
@@ -79,33 +89,37 @@ def _start(options: argparse.Namespace) -> Start:
 
 
 def _told(result: GateResult, options: argparse.Namespace) -> int:
-    """Prints a result and writes the files that were asked for."""
+    """Prints a result and writes the files that were asked for, raw values first."""
+    if options.json is not None:
+        saved.write(options.json, result)
     if options.format == "json":
         print(saved.text(result), end="")
     elif options.format == "markdown":
         print(markdown.comment(result), end="")
     else:
         terminal.show(result, Console())
-    plot = _drawn(result, options.plot)
-    if options.json is not None:
-        saved.write(options.json, result)
-    if options.markdown is not None:
-        _write(options.markdown, markdown.comment(result, plot))
     if options.junit is not None:
         _write(options.junit, junit.xml(result))
+    if options.plot is not None:
+        _draw(result, options.plot)
+    if options.markdown is not None:
+        _write(options.markdown, markdown.comment(result, _link(options)))
     if not result.pairs and not result.broken:
         print("convbench: nothing was measured; give it more --budget", file=sys.stderr)
     return result.status
 
 
-def _drawn(result: GateResult, file: Path | None) -> str | None:
-    """Draws the ratios; the file's name, as the comment beside it links it."""
-    if file is None:
-        return None
+def _draw(result: GateResult, file: Path) -> None:
     from convbench import plots_gate  # noqa: PLC0415  (takes a second to import)
 
-    plots_gate.ratios(result.verdicts, file)
-    return file.name
+    plots_gate.ratios(result, file)
+
+
+def _link(options: argparse.Namespace) -> str | None:
+    """The plot as the comment finds it."""
+    if options.plot is None:
+        return None
+    return Path(os.path.relpath(options.plot, options.markdown.parent)).as_posix()
 
 
 def _write(path: Path, text: str) -> None:
