@@ -201,3 +201,28 @@ def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     assert "The run was interrupted" in told
     assert "Traceback" not in errors
     assert "interrupted" in saved.read(file).notes[0]
+
+
+TWO = """
+import torch
+import sys
+def small():
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 6, {kernel}), torch.nn.ReLU())
+"""
+
+
+@pytest.mark.pytorch
+def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, tmp_path, monkeypatch):  # noqa: F811
+    for name, kernel in (("old", 3), ("new", 5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(TWO.format(kernel=kernel), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "old")
+    head = script(
+        tmp_path / "python",
+        f'cd {tmp_path}/new; PYTHONPATH=.:$PYTHONPATH exec {sys.executable} "$@"',
+    )
+    words = ("--model", "mine:small", "--model-input", "1,28,28", "--framework", "pytorch")
+    done = run("gate", "--base", ".", "--head", head, *words, "--budget", "60s")
+    assert done.status == 1
+    assert "parameters: base 60, head 156" in done.out
+    assert "output of 0: base 6x26x26, head 6x24x24" in done.out

@@ -88,7 +88,9 @@ ALLOWED = {
         *("roofline", "stats", "units"),
     ),
     "worker_attain": ("messages", "errors", "frameworks", "machine", "roofline", "units"),
-    "worker_own": ("messages", "errors", "frameworks", "host_memory", "own", "units"),
+    "worker_own": (
+        *("messages", "errors", "fidelity", "frameworks", "host_memory", "own", "units"),
+    ),
     "outcomes": ("errors", "machine", "record", "timing"),
     "resume": ("record", "check", "errors", "parity", "timing"),
     "guard": ("offspring", "worker"),
@@ -97,8 +99,8 @@ ALLOWED = {
     "processes": ("errors", "interrupts", "units"),
     "gate": (
         *("architectures", "check", "errors", "estimates", "examination", "files", "frameworks"),
-        *("gate", "interrupts", "launcher", "messages", "modes", "own", "parity", "processes"),
-        *("plausibility", "record", "stats", "tables", "timing", "units"),
+        *("gate", "graph", "interrupts", "launcher", "messages", "modes", "own", "parity"),
+        *("plausibility", "processes", "record", "stats", "tables", "timing", "units"),
     ),
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),

@@ -70,6 +70,13 @@ class PrepareOwn:
 
 
 @frozen
+class Outline:
+    """Tell the layers of a model that is described nowhere."""
+
+    own: OwnModel
+
+
+@frozen
 class Rounds:
     """Time `count` rounds of `iterations` steps each."""
 
@@ -160,6 +167,14 @@ class Prepared:
 
 
 @frozen
+class Outlined:
+    """What can be told exactly of a model: its totals, and what leaves each of its layers."""
+
+    facts: tuple[tuple[str, str], ...]
+    """What it is, as in `parameters` or `output of conv1`, and its value."""
+
+
+@frozen
 class Timed:
     """Seconds of one step in each round."""
 
@@ -246,11 +261,12 @@ class Exited:
 
 
 Request: TypeAlias = (
-    Start | Check | Prepare | PrepareOwn | Rounds | Peak | Attain | Profile | Examine | Stop
-)
+    Start | Check | Prepare | PrepareOwn | Outline | Rounds | Peak | Attain | Profile | Examine
+) | Stop
 Reply: TypeAlias = (
     (Ready | Unusable | Started | Checked | Prepared | Timed | Peaks | Attained | Profiled)
     | Examined
+    | Outlined
     | Refused
     | Exited
 )
@@ -259,9 +275,9 @@ Message: TypeAlias = Request | Reply
 _TYPES: dict[str, type[Message]] = {
     type_.__name__.lower(): type_
     for type_ in (
-        *(Start, Check, Prepare, PrepareOwn, Rounds, Peak, Attain, Profile, Examine, Stop),
+        *(Start, Check, Prepare, PrepareOwn, Outline, Rounds, Peak, Attain, Profile, Examine, Stop),
         *(Ready, Unusable, Started, Checked, Prepared, Timed, Peaks, Attained, Profiled),
-        *(Examined, Refused, Exited),
+        *(Examined, Outlined, Refused, Exited),
     )
 }
 

@@ -192,12 +192,12 @@ class Child:
             match request:
                 case messages.Check(architecture=name, tables=tables, mode=mode):
                     return messages.Checked(self._check(name, Path(tables), mode))
-                case messages.Prepare(task=task, tables=tables):
-                    reply = self._prepare(task, Path(tables), request.warmup_s)
-                    self._slow_down(request.extra)
-                    return reply
+                case messages.Prepare():
+                    return self._prepare(request)
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
+                case messages.Outline(own=own):
+                    return messages.Outlined(worker_own.outline(own))
                 case messages.Rounds(count=count, iterations=iterations):
                     return self._rounds(count, iterations)
                 case messages.Examine():
@@ -262,9 +262,10 @@ class Child:
             return observed
         raise Unsupported(f"a model of {name}", said, f"return Observation({name!r}, ...) from it")
 
-    def _prepare(self, task: Task, tables: Path, warmup_s: Second) -> messages.Reply:
-        graph, framework = architecture(task.architecture), self.framework
-        table = self._table(task.architecture, tables)
+    def _prepare(self, request: messages.Prepare) -> messages.Reply:
+        task, framework = request.task, self.framework
+        graph = architecture(task.architecture)
+        table = self._table(task.architecture, Path(request.tables))
         pass_ = _pass(task)
         if task.trains:
             _refuse_single_values(graph, task.batch)
@@ -285,14 +286,12 @@ class Child:
             framework, model, pass_, lambda: weights.batch(graph, task.batch, task.seed)[0]
         )
         del images, labels  # a framework that copies them has its own by now
-        first_s, *warmup = self._warm_up(warmup_s)
+        first_s, *warmup = self._warm_up(request.warmup_s)
+        if request.extra:
+            self._step = worker_extra.slowed(self._step, request.extra)
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
         )
-
-    def _slow_down(self, share: float) -> None:
-        if share and self._step is not None:
-            self._step = worker_extra.slowed(self._step, share)
 
     def _prepare_own(self, request: messages.PrepareOwn) -> messages.Reply:
         values = request.task.batch * prod(request.own.input)

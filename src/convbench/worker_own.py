@@ -13,10 +13,11 @@ from attrs import frozen
 
 from convbench import host_memory
 from convbench.errors import ConvbenchError, Unsupported, is_about_memory
+from convbench.fidelity.loading import tracer_of
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import PrepareOwn
 from convbench.own import OwnModel, said
-from convbench.units import Byte, Second, shape
+from convbench.units import Byte, Second, count, shape
 
 
 @frozen
@@ -40,6 +41,26 @@ class ForeignModel(ConvbenchError):
         return f"it is a model of {self.framework}, not of {self.found}; leave out framework="
 
 
+def outline(own: OwnModel) -> tuple[tuple[str, str], ...]:
+    """Totals of a model, and what leaves each of its layers as they are executed.
+
+    Raises ConvbenchError, such as for a model that cannot be traced, and what the model raises.
+    """
+    model = _maker(own)()
+    tracer = tracer_of(model)
+    found = tracer.trace(model, own.make.label, tracer.image_of(model) or own.input)
+    layers = [(f"output of {step.address}", shape(step.output)) for step in found.steps]
+    totals = {"parameters": found.parameters, "buffers": found.buffers}
+    macs = {"multiply-accumulates": sum(step.macs for step in found.steps), "layers": len(layers)}
+    return (*((name, count(value)) for name, value in (totals | macs).items()), *layers)
+
+
+def _maker(own: OwnModel) -> Callable[[], Any]:
+    """What makes the model, imported."""
+    sys.path[:] = [*own.path, *(place for place in sys.path if place not in own.path)]
+    return _without_arguments(own.make.load())
+
+
 def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
     """The step of a task; raises ConvbenchError, and whatever the model raises."""
     own, task = request.own, request.task
@@ -47,8 +68,7 @@ def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
         why = f"{framework.name} has no takes, answer and own_step"
         raise Unsupported("models of your own", why, "frameworks/__init__.py says what they are")
     framework.prepare(task.device, task.threads)
-    sys.path[:] = [*own.path, *(place for place in sys.path if place not in own.path)]
-    make = _without_arguments(own.make.load())
+    make = _maker(own)
     loss = own.loss.load() if own.loss else None
     baseline_bytes = host_memory.resident().own
     began = perf_counter()

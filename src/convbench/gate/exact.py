@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from attrs import define, evolve, field
 
 from convbench import messages
 from convbench.architectures import architecture
@@ -13,57 +16,92 @@ from convbench.examination import Settings, parity
 from convbench.gate.subjects import Subject
 from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
-from convbench.launcher import Child
+from convbench.graph import NETWORK
+from convbench.launcher import Child, R
+from convbench.own import OwnModel
 
 MOST = 5
 """Differences of one network that are told one by one."""
 STAGE = "checking its structure"
 
+Facts: TypeAlias = dict[str, str]
+"""What is known exactly of a model, the totals first: `parameters`, `output of conv1`."""
 
-def structures(
-    subject: Subject, templates: Templates, tables: str
-) -> tuple[list[Difference], list[Broken]]:
-    """Where two sides' real models are not the same, layer by layer, and what cannot be told."""
-    reports: dict[Role, CheckReport] = {}
+
+@define
+class Found:
+    """What a comparison of two networks has found."""
+
+    differences: list[Difference] = field(factory=list)
+    broken: list[Broken] = field(factory=list)
+    notes: list[str] = field(factory=list)
+
+
+def structures(subject: Subject, templates: Templates, tables: str) -> Found:
+    """Where two sides' real models are not the same, layer by layer."""
+
+    def ask(child: Child, role: Role) -> Facts:
+        task = subject.tasks[role]
+        request = messages.Check(task.architecture, tables, task.mode)
+        return _facts(_answer(child, request, messages.Checked).report)
+
+    return _compared(subject, templates, ask)
+
+
+def outlines(subject: Subject, templates: Templates, own: Mapping[Role, OwnModel]) -> Found:
+    """The same for models that are described nowhere; a note for those that cannot be followed."""
+
+    def ask(child: Child, role: Role) -> Facts:
+        return dict(_answer(child, messages.Outline(own[role]), messages.Outlined).facts)
+
+    found = _compared(subject, templates, ask)
+    refused = [f"The structure was not compared: {one.reason}." for one in found.broken]
+    return evolve(found, broken=[], notes=refused)  # what is broken breaks where it is timed, too
+
+
+def _compared(subject: Subject, templates: Templates, ask: Callable[[Child, Role], Facts]) -> Found:
+    facts: dict[Role, Facts] = {}
     frameworks = {role: subject.tasks[role].framework for role in ROLES}
     open_ = templates.for_pair(frameworks, subject.label)
     for role in ROLES:
-        task = subject.tasks[role]
         try:
             with open_(role) as child:
-                request = messages.Check(task.architecture, tables, task.mode)
-                reply = child.ask(request, messages.Checked, STAGE)
-                if isinstance(reply, messages.Refused):
-                    raise reply.as_error(child.task, STAGE)
-                reports[role] = reply.report
+                facts[role] = ask(child, role)
         except ConvbenchError as error:
-            return [], [Broken(subject=subject.label, role=role, reason=str(error))]
-    found = list(_apart(subject.label, reports["base"], reports["head"]))
-    more = len(found) - MOST
-    if more > 0:
-        rest = Difference(subject=subject.label, what=f"{more} more places", base="", head="")
-        found = [*found[:MOST], rest]
-    return found, []
+            return Found(broken=[Broken(subject=subject.label, role=role, reason=str(error))])
+    return Found([*_apart(subject.label, facts["base"], facts["head"])])
 
 
-def _apart(label: str, base: CheckReport, head: CheckReport) -> Iterator[Difference]:
-    """Every quantity that is not the same, the network's totals first."""
-    values = [
-        {(f.at, f.quantity): f.observed or f.computed or "" for f in report.findings}
-        for report in (base, head)
-    ]
-    places = dict.fromkeys((*values[0], *values[1]))
-    totals = [place for place in places if place[0] == "network"]
-    for at, quantity in dict.fromkeys((*totals, *places)):
-        one, other = (found.get((at, quantity), "not there") for found in values)
-        if one != other:
-            what = quantity if at == "network" else f"{quantity} of {at}"
-            yield Difference(subject=label, what=what, base=one, head=other)
+def _answer(child: Child, request: messages.Request, reply: type[R]) -> R:
+    answer = child.ask(request, reply, STAGE)
+    if isinstance(answer, messages.Refused):
+        raise answer.as_error(child.task, STAGE)
+    return answer
 
 
-def functions(
-    subject: Subject, templates: Templates, settings: Settings
-) -> tuple[list[Difference], list[Broken]]:
+def _facts(report: CheckReport) -> Facts:
+    values = {
+        f.quantity if f.at == NETWORK else f"{f.quantity} of {f.at}": f.observed or f.computed or ""
+        for f in report.findings
+    }
+    totals = [name for name in values if " of " not in name]
+    return {name: values[name] for name in dict.fromkeys((*totals, *values))}
+
+
+def _apart(subject: str, base: Facts, head: Facts) -> Iterator[Difference]:
+    """Every fact that is not the same on both sides, the first few by themselves."""
+    names = dict.fromkeys((*base, *head))
+    absent = "not there"
+    unlike = [name for name in names if base.get(name, absent) != head.get(name, absent)]
+    for name in unlike[:MOST]:
+        values = base.get(name, absent), head.get(name, absent)
+        yield Difference(subject=subject, what=name, base=values[0], head=values[1])
+    if len(unlike) > MOST:
+        what = f"{len(unlike) - MOST} more places"
+        yield Difference(subject=subject, what=what, base="", head="")
+
+
+def functions(subject: Subject, templates: Templates, settings: Settings) -> Found:
     """Whether both sides compute the same function: outputs, gradients, statistics, a step."""
     tasks = [subject.tasks[role] for role in ROLES]
     sides = ((tasks[0].framework, tasks[0].mode), (tasks[1].framework, tasks[1].mode))
@@ -77,8 +115,8 @@ def functions(
     try:
         found = parity(architecture(tasks[0].architecture), sides, settings, in_turn)
     except (WorkerFailed, BadRecord) as error:
-        return [], [Broken(subject=subject.label, reason=str(error))]
+        return Found(broken=[Broken(subject=subject.label, reason=str(error))])
     if found.same:
-        return [], []
+        return Found()
     said = str(found.disagreement) if found.disagreement else "the losses of its steps"
-    return [Difference(subject=subject.label, what=f"function at {said}", base="", head="")], []
+    return Found([Difference(subject=subject.label, what=f"function at {said}", base="", head="")])

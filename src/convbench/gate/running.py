@@ -19,6 +19,7 @@ from convbench.gate.sides import Side
 from convbench.gate.subjects import Subject
 from convbench.gate.templates import Start, Templates
 from convbench.gate.values import (
+    ROLES,
     Broken,
     Difference,
     GateResult,
@@ -88,8 +89,7 @@ class Gate:
         chance = Random(self.plan.seed)
         templates = Templates(self.sides, self.start, chance)
         try:
-            if self.plan.own is None:
-                self._prove(templates)
+            self._prove(templates)
             self._compare(templates, chance)
         finally:
             templates.close()
@@ -98,16 +98,26 @@ class Gate:
         """Structure of each network and variant once, and the function where it was asked for."""
         by_network = {subject.network: subject for subject in reversed(self.plan.subjects)}
         for network, subject in reversed(by_network.items()):
-            steps = [partial(exact.structures, subject, templates, self.plan.tables)]
-            if self.plan.settings is not None:
-                steps.append(partial(exact.functions, subject, templates, self.plan.settings))
-            for step in steps:
-                differences, broken = step()
-                self.differences += differences
-                self.broken += broken
-                if differences or broken:
+            for step in self._proofs(subject, templates):
+                found = step()
+                self.differences += found.differences
+                self.broken += found.broken
+                self.notes += found.notes
+                if found.differences or found.broken:
                     self._apart.add(network)
                     break  # what is another network is no other function
+
+    def _proofs(
+        self, subject: Subject, templates: Templates
+    ) -> Sequence[Callable[[], exact.Found]]:
+        """What proves that both sides of a subject are the same network."""
+        if self.plan.own is not None:
+            own = {role: self._own(self.plan.own, role) for role in ROLES}
+            return [partial(exact.outlines, subject, templates, own)]
+        proofs = [partial(exact.structures, subject, templates, self.plan.tables)]
+        if self.plan.settings is not None:
+            proofs.append(partial(exact.functions, subject, templates, self.plan.settings))
+        return proofs
 
     def _compare(self, templates: Templates, chance: Random) -> None:
         subjects: dict[str, TakePair] = {
@@ -133,8 +143,11 @@ class Gate:
         if self.plan.own is None:
             extra = self.plan.extra if role == "head" else 0.0
             return messages.Prepare(task, self.plan.tables, WARMUP, extra)
-        own = evolve(self.plan.own, path=self.sides[role].model_path)
-        return messages.PrepareOwn(task, own, WARMUP)
+        return messages.PrepareOwn(task, self._own(self.plan.own, role), WARMUP)
+
+    def _own(self, own: OwnModel, role: Role) -> OwnModel:
+        """A model of the user's own as a side has it."""
+        return evolve(own, path=self.sides[role].model_path)
 
     def result(self) -> GateResult:
         """What is known so far."""
