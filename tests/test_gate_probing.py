@@ -12,9 +12,11 @@ from attrs import evolve
 
 from convbench.errors import BrokenSide
 from convbench.gate.probing import OLDEST, SAME, Incomparable, comparable, facts
+from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher
 from convbench.gate.values import SideFacts
-from convbench.record import as_json
+from convbench.own import OwnModel, refer
+from convbench.record import Task, as_json
 from tests import entries, fakes
 from tests.conftest import ROOT, script
 
@@ -150,6 +152,26 @@ def test_the_folders_of_a_side_go_before_those_of_the_user(monkeypatch):
     assert side.environment["PYTHONPATH"] == os.pathsep.join(["/a", "/b", "/c"])
     monkeypatch.delenv("PYTHONPATH")
     assert side.environment["PYTHONPATH"] == os.pathsep.join(["/a", "/b"])
+
+
+def test_a_model_is_looked_for_where_its_side_is_and_nowhere_else(tmp_path):
+    task = Task(
+        architecture="mine", framework="pytorch", pass_="forward", batch=1, device="cpu", threads=1
+    )
+    plan = Plan(
+        subjects=(),
+        tolerances={},
+        budget_s=1.0,
+        seed=1,
+        tables="",
+        command="",
+        own=OwnModel(make=refer("net:small"), input=(3, 8, 8), path=("/the/gates/packages",)),
+    )
+    base = Side(role="base", given="v1", meaning="", path=("/first",), folder=tmp_path)
+    head = Side(role="head", given=".", meaning="")
+    gate = Gate(plan, {"base": base, "head": head}, {}, start=None)
+    assert gate._request(task, "base").own.path == ("/first", str(tmp_path))
+    assert gate._request(task, "head").own.path == (str(Path.cwd()),)
 
 
 @pytest.mark.processes

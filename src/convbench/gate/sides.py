@@ -81,7 +81,10 @@ class Side:
 
     @property
     def model_path(self) -> tuple[str, ...]:
-        """Where its workers look first for the modules of models of the user's own."""
+        """Where its workers look first for the modules of models of the user's own.
+
+        Not where the gate finds them: that may be the other side, or another Python's packages.
+        """
         return (*self.path, str(self.folder or Path.cwd()))
 
 
