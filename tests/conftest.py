@@ -67,3 +67,47 @@ def script(at: Path, text: str) -> Path:
     at.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     at.chmod(0o755)
     return at
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for temporary ones; git is configured by two lines, and no pip is copied."""
+    folder = tmp_path_factory.mktemp("temporary")
+    (folder.parent / "gitconfig").write_text("[user]\nname = A\nemail = a@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(folder.parent / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("convbench.gate.revisions.VENV", ("-m", "venv", "--without-pip"))
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "uv" else f"/bin/{name}")
+    return folder
+
+
+@pytest.fixture
+def repository(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    temporary: Path,  # noqa: ARG001  (whose configuration git reads)
+) -> Path:
+    """Two commits of a package whose VALUE is 1 and then 2, and 3 in the working tree."""
+    folder = tmp_path / "repository"
+    for number in (1, 2):
+        package = folder / "src" / "thing"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text(f"VALUE = {number}\n")
+        if number == 1:
+            git(tmp_path, "init", "--quiet", "--initial-branch=main", str(folder))
+        else:
+            (folder / "later").mkdir()
+            (folder / "later" / "file").touch()
+        git(folder, "add", ".")
+        git(folder, "commit", "--quiet", "--message", f"Number {number}")
+        git(folder, "tag", f"v{number}")
+    (package / "__init__.py").write_text("VALUE = 3\n")
+    monkeypatch.chdir(folder)
+    return folder

@@ -28,7 +28,7 @@ NO_INSTALL = "none"
 VENV = ("-m", "venv")
 WITH_PIP = "{python} -m pip install -e ."
 WITH_UV = "uv pip install --python {python} -e ."
-PREFIX = "convbench-gate-"
+PREFIX = "convbench-side-"
 """How the names of temporary folders begin."""
 
 
@@ -75,7 +75,7 @@ def find(text: str, folder: Path) -> Revision | None:
 
     Raises Unsupported where git does not answer.
     """
-    if text.startswith("-") or (top := _top(folder)) is None:
+    if (top := _top(folder)) is None:
         return None
     found = _git(folder, "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}")
     if found.code:
