@@ -55,6 +55,10 @@ SENTENCES = [
         "vgg16 keras forward: hung up (while timing rounds)",
     ),
     (
+        errors.BrokenSide("head", "v1", "the folder models: it is empty; name another"),
+        "head 'v1': the folder models: it is empty; name another",
+    ),
+    (
         errors.BadRecord("journal, line 3", "JSON", "'x'"),
         "journal, line 3: wanted JSON, found 'x'",
     ),
