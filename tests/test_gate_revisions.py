@@ -17,7 +17,7 @@ import psutil
 import pytest
 from attrs import evolve
 
-from convbench import messages, processes
+from convbench import cli, messages, processes
 from convbench.errors import BrokenSide
 from convbench.gate import revisions
 from convbench.gate.pairs import take
@@ -177,6 +177,15 @@ def test_an_installation_that_fails_is_quoted(repository, temporary, command, fa
     assert "\n" not in sentence
     assert nothing_is_left(repository, temporary)
     assert not psutil.Process().children()
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_installation_is_shown_as_it_was_given(capsys):
+    words = ["gate", "--base", "v1", "--head", ".", "--install", "exit 3 # .[all] [/all]"]
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == cli.BROKEN
+    assert ": exit 3 # .[all] [/all]" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("repository")

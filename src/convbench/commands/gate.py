@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve
@@ -62,7 +63,8 @@ def _refuse(options: argparse.Namespace) -> None:
 def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
     """What a run has found, and whether it was interrupted."""
     console = Console(stderr=True)
-    how = Installation(command=options.install, told=lambda text: console.print(text, style="dim"))
+    said = partial(console.print, style="dim", markup=False, highlight=False)
+    how = Installation(command=options.install, told=said)
     with sides(options.base, options.head, how) as both:
         facts = {role: probing.facts(both[role]) for role in ROLES}
         probing.comparable(facts["base"], facts["head"])  # raises for sides on two machines
