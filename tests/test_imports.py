@@ -99,7 +99,8 @@ ALLOWED = {
     "processes": ("errors", "interrupts", "units"),
     "gate": (
         *("architectures", "check", "errors", "estimates", "examination", "files", "frameworks"),
-        *("gate", "graph", "interrupts", "launcher", "messages", "modes", "own", "parity"),
+        *("gate", "graph", "guard", "interrupts", "launcher", "messages", "modes", "own"),
+        "parity",
         *("plausibility", "processes", "record", "stats", "tables", "timing", "units"),
     ),
     "runner": (
@@ -195,8 +196,11 @@ ENTRANCES = {
     "jax": ("frameworks.keras_jax",),
     "matplotlib": ("plots", "plots_gate"),
     "pynvml": ("nvml",),
-    "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures"),
-    "os.environ": ("launcher", "options", "processes", "frameworks", "frameworks.keras_jax"),
+    "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures", "gate.witness"),
+    "os.environ": (
+        *("launcher", "options", "processes", "gate.guarded"),
+        *("frameworks", "frameworks.keras_jax"),
+    ),
     "os.getenv": ("launcher", "options"),
 }
 

@@ -1,8 +1,8 @@
-"""Stands between a run and a framework's template on Linux, so that nothing is left of them.
+"""Stands between a run and what it starts on Linux, so that nothing is left of that.
 
-Started as `python -m convbench.guard FRAMEWORK`. It forks the template and sleeps. Whichever of
-the two ends first, or is told to end, by a signal that nobody can catch perhaps, it ends all that
-the template has started and then itself. Elsewhere it is the template.
+Started as `python -m convbench.guard FRAMEWORK`. It forks the framework's template and sleeps.
+Whichever of the two ends first, or is told to end, by a signal that nobody can catch perhaps, it
+ends all that the template has started and then itself. Elsewhere it is the template.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from convbench import offspring
 
@@ -18,24 +19,34 @@ WAKING = (signal.SIGTERM, signal.SIGCHLD) if sys.platform == "linux" else ()
 
 def main() -> None:
     """Serves the parent until it hangs up, or does not exist any more."""
+    watch(serve)
+
+
+def watch(run: Callable[[], None]) -> int:
+    """Has something run in a process of its own, and ends all that it has started.
+
+    Its exit code, negative where a signal ended it; 0 in that process itself.
+    """
     if sys.platform != "linux":
-        serve()
-        return
+        run()
+        return 0
     started_by = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     offspring.adopt()
-    template = os.fork()
-    if template == 0:
+    watched = os.fork()
+    if watched == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKING)
-        serve()
-        return
+        run()
+        return 0
     _let_go_of_pipes()
     offspring.die_with_parent(signal.SIGTERM)
+    code = None
     if os.getppid() == started_by:
-        while signal.sigwait(WAKING) != signal.SIGTERM and not _ended(template):
+        while signal.sigwait(WAKING) != signal.SIGTERM and (code := _ended(watched)) is None:
             pass
     offspring.end()
+    return -signal.SIGTERM if code is None else code
 
 
 def serve() -> None:
@@ -52,17 +63,18 @@ def _let_go_of_pipes() -> None:
         os.dup2(nothing, stream)
 
 
-def _ended(template: int) -> bool:
-    """Whether the template is among the children that have ended; buries them all."""
-    ended = False
+def _ended(watched: int) -> int | None:
+    """The exit code of a process, if it is among the children that have ended; buries them all."""
+    code = None
     while True:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return True
+            return 0 if code is None else code
         if pid == 0:
-            return ended
-        ended = ended or pid == template
+            return code
+        if pid == watched:
+            code = os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ class Launcher:
         process, self._process = self._process, None
         if process is None:
             return
-        _end(process, self._reader)
+        end(process, self._reader)
         for stream in (process.stdin, process.stdout, self._errors):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -359,7 +359,7 @@ def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:
     lines.put(b"")
 
 
-def _end(process: subprocess.Popen[bytes], reader: threading.Thread | None) -> None:
+def end(process: subprocess.Popen[bytes], reader: threading.Thread | None = None) -> None:
     """Tells a guard to end everything below it; ends by force what does not follow."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(signal, "SIGCONT"):
