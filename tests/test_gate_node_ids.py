@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -364,3 +365,60 @@ def test_what_is_guarded_ends_as_it_would(program, code):
     command = [sys.executable, "-m", "convbench.gate.guarded", "/first", sys.executable, "-c"]
     done = subprocess.run([*command, program], check=False, env=os.environ)
     assert done.returncode == code
+
+
+def gate(folder: Path, *words: str) -> tuple[int, str, dict[str, Any]]:
+    """What the command says and ends with, and the result that it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", "convbench", "gate", *words, "--json", "result.json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    result = folder / "result.json"
+    return (
+        done.returncode,
+        done.stdout + done.stderr,
+        json.loads(result.read_text()) if result.exists() else {},
+    )
+
+
+SAME = ("--base", ".", "--head", "this", "--budget", "1s")
+
+
+@pytest.mark.slow
+def test_the_command_compares_tests_and_says_what_was_not_compared(project):
+    folder = project()["base"].folder
+    status, said, result = gate(folder, *SAME, "--test", ONE, "--test", "tests/none.py")
+    assert status == 2, said
+    (verdict,) = result["verdicts"]
+    assert verdict["question"]["subject"] == ONE
+    assert verdict["pairs"] >= 1
+    assert {broken["subject"] for broken in result["broken"]} == {"tests/none.py"}
+    status, said, _ = gate(folder, *SAME, "--test", ONE)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize("other", [("--arch", "lenet5"), ("--model", "a:b")])
+def test_tests_are_not_compared_together_with_networks(project, other):
+    status, said, _ = gate(project()["base"].folder, *SAME, "--test", ONE, *other)
+    assert status == 2
+    assert f"{other[0]} must be left out where --test is given" in said
+
+
+@pytest.mark.slow
+def test_a_slower_revision_is_found(project):
+    folder = project()["base"].folder
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", folder]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *words], check=True)
+    test = folder / FILE
+    test.write_text(test.read_text().replace("STEP = 1", "STEP = 2"))
+    subprocess.run([*git, "commit", "-qam", "head"], check=True)
+    sides = ("--base", "HEAD~1", "--head", "HEAD", "--install", "none", "--budget", "5m")
+    status, said, result = gate(folder, *sides, "--test", ONE)
+    assert status == 1, said
+    (verdict,) = result["verdicts"]
+    assert verdict["outcome"] == "worse"
+    assert verdict["ratio"] == pytest.approx(2)

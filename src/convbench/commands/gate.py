@@ -20,16 +20,18 @@ from convbench.commands.gate_options import (
     model_plan,
     networks_plan,
     share,
+    tests_plan,
 )
 from convbench.commands.profile import PLOTS
-from convbench.errors import BadOption, Unsupported
+from convbench.errors import BadOption, BrokenSide, Unsupported
 from convbench.files import replace_text
 from convbench.gate import junit, markdown, peers, probing, saved, terminal
+from convbench.gate.node_ids import Chosen
 from convbench.gate.revisions import Installation
 from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher, sides
 from convbench.gate.templates import Start
-from convbench.gate.values import ROLES, GateResult, Role
+from convbench.gate.values import ROLES, GateResult, Role, SideFacts
 
 __all__ = ["add_arguments", "run"]
 
@@ -66,11 +68,13 @@ def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
     said = partial(console.print, style="dim", markup=False, highlight=False)
     how = Installation(command=options.install, told=said)
     with sides(options.base, options.head, how) as both:
-        facts = {role: probing.facts(both[role]) for role in ROLES}
+        facts = {role: _facts(both[role], options) for role in ROLES}
         probing.comparable(facts["base"], facts["head"])  # raises for sides on two machines
-        plan = _plan(options, both)
+        plan, chosen = _plan(options, both)
         with terminal.Display(console) as display:
             gate = Gate(plan, both, facts, _start(options), show=display.told)
+            gate.broken += chosen.broken
+            gate.notes += chosen.notes
             try:
                 gate.run()
             except KeyboardInterrupt:
@@ -79,10 +83,22 @@ def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
         return gate.result(), False
 
 
-def _plan(options: argparse.Namespace, both: Mapping[Role, Side]) -> Plan:
-    if options.model is not None:
-        return model_plan(options, both)
-    return networks_plan(options, both)
+def _facts(side: Side, options: argparse.Namespace) -> SideFacts:
+    """What a side is; where it only runs tests, it need not have convbench to tell of itself."""
+    try:
+        return probing.facts(side)
+    except BrokenSide:
+        if not options.test:
+            raise
+        return SideFacts(role=side.role, given=side.given, meaning=side.meaning)
+
+
+def _plan(options: argparse.Namespace, both: Mapping[Role, Side]) -> tuple[Plan, Chosen]:
+    """What to compare, and of tests what was found of them."""
+    if options.test:
+        return tests_plan(options, both)
+    plan = model_plan if options.model is not None else networks_plan
+    return plan(options, both), Chosen(subjects={})
 
 
 def _start(options: argparse.Namespace) -> Start:

@@ -7,8 +7,10 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any
+
+from attrs import evolve
 
 from convbench import architectures, machine
 from convbench.cases import cases, timed
@@ -16,6 +18,7 @@ from convbench.commands import MOST, installed, named, positive
 from convbench.errors import BadOption
 from convbench.examination import Settings
 from convbench.frameworks import PASSES
+from convbench.gate import node_ids
 from convbench.gate.running import Plan
 from convbench.gate.sides import Side
 from convbench.gate.subjects import subjects
@@ -57,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--threads", metavar="N", type=positive, help="default: physical cores")
     what.add_argument("--model", metavar="MODULE:CALLABLE", help="a model of your own instead")
     what.add_argument("--model-input", metavar="C,H,W", help="one image as that model takes it")
+    tests = "pytest-benchmark tests of your own instead; again for more"
+    what.add_argument("--test", metavar="NODE_ID", action="append", help=tests)
     _judging(parser.add_argument_group("how it is judged"))
     _outputs(parser.add_argument_group("what is written"))
     itself = parser.add_argument_group("testing itself")
@@ -110,6 +115,20 @@ def model_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
         for batch in _batches(options.batch)
     ]
     return _plan(options, sides, tasks, own=own)
+
+
+def tests_plan(
+    options: argparse.Namespace, sides: Mapping[Role, Side]
+) -> tuple[Plan, node_ids.Chosen]:
+    """The plan for tests of the user's own suite, and what was chosen; raises as the others."""
+    for name in ("arch", "model"):
+        if getattr(options, name) is not None:
+            raise BadOption(f"--{name}", "left out where --test is given", getattr(options, name))
+    plan = _plan(options, sides, [])
+    chance = Random(f"roles of {plan.seed}")
+    timeout_s = duration("--timeout", options.timeout)
+    chosen = node_ids.choose(options.test, sides, chance, timeout_s)
+    return evolve(plan, tests=chosen.subjects), chosen
 
 
 def _plan(
