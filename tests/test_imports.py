@@ -194,7 +194,7 @@ ENTRANCES = {
         "frameworks.keras_profile",
     ),
     "jax": ("frameworks.keras_jax",),
-    "matplotlib": ("plots", "plots_gate"),
+    "matplotlib": ("plots", "plots_gate", "gate.plot_curves"),
     "pynvml": ("nvml",),
     "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures", "gate.witness"),
     "os.environ": (

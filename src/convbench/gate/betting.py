@@ -28,7 +28,7 @@ CUT = 2.0
 """A ratio of more than so many median sizes counts as one of that size."""
 
 
-def log_wealth(log_ratios: Sequence[float], null: float, direction: int = 1) -> Array:
+def log_wealth(log_ratios: Sequence[float] | Array, null: float, direction: int = 1) -> Array:
     """The logarithm of the wealth after each pair, having begun with 1.
 
     Bets that log ratios are above `null` (`direction` 1) or below it (-1). Under the null

@@ -1,0 +1,165 @@
+"""Operating curves: how often the gate and other rules say what, on data whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import log, log1p
+from typing import Protocol
+
+import numpy as np
+from attrs import evolve, frozen
+
+from convbench.gate.betting import Array, log_wealth
+from convbench.gate.judging import BETA
+from convbench.gate.simulation import Machine, log_ratios, pairs_of, rounds
+from convbench.gate.values import QUANTITIES, Outcome, Pair, Quantity, Sample
+
+OTHERS: Mapping[Quantity, float] = {"first result": 0.05, "peak memory": 0.005}
+"""How log ratios spread of what is not simulated round by round, as it was recorded."""
+TAILS = 5
+"""Degrees of freedom of Student's t, whose tails are as heavy as those of log ratios."""
+
+
+class Source(Protocol):
+    """Where pairs come from, one subject's."""
+
+    def pairs(self, count: int, slowdown: float, chance: np.random.Generator) -> list[Pair]:
+        """Pairs whose head is slower by a share in each step."""
+
+    def log_ratios(
+        self, quantity: Quantity, count: int, slowdown: float, chance: np.random.Generator
+    ) -> Array:
+        """Of pairs whose head is worse by a share in each step, and in nothing else."""
+
+
+@frozen
+class Simulated:
+    """Pairs of a simulated machine."""
+
+    machine: Machine
+
+    def pairs(self, count: int, slowdown: float, chance: np.random.Generator) -> list[Pair]:
+        """New pairs of the machine."""
+        return pairs_of(self.machine, rounds(self.machine, count, slowdown, chance))
+
+    def log_ratios(
+        self, quantity: Quantity, count: int, slowdown: float, chance: np.random.Generator
+    ) -> Array:
+        """New ones of the machine; other quantities spread as they usually do."""
+        if quantity == "step time":
+            return log_ratios(rounds(self.machine, count, slowdown, chance))
+        return tailed(OTHERS[quantity], count, chance)
+
+
+@frozen
+class Recorded:
+    """Real pairs of equal sides, drawn again and again, their sides swapped by chance."""
+
+    kept: Sequence[Pair]
+
+    def pairs(self, count: int, slowdown: float, chance: np.random.Generator) -> list[Pair]:
+        """Drawn with replacement; the rounds of the head are made slower."""
+        found = []
+        for number in range(1, count + 1):
+            pair = self.kept[int(chance.integers(len(self.kept)))]
+            base, head = (pair.base, pair.head)[:: chance.choice((-1, 1))]
+            slower = Sample(rounds_s=tuple(taken * (1 + slowdown) for taken in head.rounds_s))
+            found.append(evolve(pair, number=number, base=base, head=slower))
+        return found
+
+    def log_ratios(
+        self, quantity: Quantity, count: int, slowdown: float, chance: np.random.Generator
+    ) -> Array:
+        """Drawn with replacement, their signs by chance."""
+        known = np.array([pair.log_ratio(quantity) for pair in self.kept], dtype=float)
+        drawn: Array = chance.choice(known, count) * chance.choice((-1.0, 1.0), count)
+        return drawn + (log1p(slowdown) if quantity == "step time" else 0.0)
+
+
+def tailed(spread: float, count: int, chance: np.random.Generator) -> Array:
+    """Log ratios of a standard deviation of `spread`, with heavy tails."""
+    drawn: Array = spread * chance.standard_t(TAILS, count) * np.sqrt((TAILS - 2) / TAILS)
+    return drawn
+
+
+def first_decision(
+    log_ratios: Array, bound: float, alpha: float, beta: float = BETA
+) -> tuple[Outcome, int]:
+    """What is decided first, and after how many pairs; all of them where nothing is.
+
+    The same as asking for a verdict after each pair, but sooner done.
+    """
+    worse = log_wealth(log_ratios, bound, 1) >= -log(alpha)
+    not_worse = log_wealth(log_ratios, bound, -1) >= -log(beta)
+    decided = worse | not_worse
+    if not decided.any():
+        return "cannot tell", len(log_ratios)
+    first = int(decided.argmax())
+    return "worse" if worse[first] else "not worse", first + 1
+
+
+@frozen
+class Share:
+    """So many of so many."""
+
+    of: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        """The share itself."""
+        return self.count / self.of
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of 95%, exact (Clopper and Pearson 1934)."""
+        from scipy.stats import binomtest  # noqa: PLC0415  (takes a second)
+
+        found = binomtest(self.count, self.of).proportion_ci(0.95)
+        return float(found.low), float(found.high)
+
+
+@frozen(kw_only=True)
+class Gate:
+    """A gate with its tolerance, its errors and the most pairs of a subject."""
+
+    tolerance: float
+    alpha: float
+    """Of each question."""
+    most: int
+
+    def failing(
+        self, subjects: Sequence[Source], slowdown: float, runs: int, chance: np.random.Generator
+    ) -> Share:
+        """Runs over these subjects, three questions each, of which any says `worse`."""
+        failed = 0
+        for _ in range(runs):
+            asked = ((subject, quantity) for subject in subjects for quantity in QUANTITIES)
+            failed += any(
+                self.decide(s.log_ratios(q, self.most, slowdown, chance))[0] == "worse"
+                for s, q in asked
+            )
+        return Share(runs, failed)
+
+    def decide(self, log_ratios: Array) -> tuple[Outcome, int]:
+        """The first decision within the most pairs."""
+        return first_decision(log_ratios[: self.most], log1p(self.tolerance), self.alpha)
+
+
+def failing(
+    rules: Mapping[str, Callable[[Sequence[Pair]], bool]],
+    subjects: Sequence[Source],
+    slowdown: float,
+    runs: int,
+    chance: np.random.Generator,
+    *,
+    seen: Callable[[list[Pair]], Sequence[Pair]] = list,
+    count: int = 20,
+) -> dict[str, Share]:
+    """Runs over these subjects of which any is called slower, by each rule, on the same pairs."""
+    failed = dict.fromkeys(rules, 0)
+    for _ in range(runs):
+        taken = [seen(subject.pairs(count, slowdown, chance)) for subject in subjects]
+        for name, rule in rules.items():
+            failed[name] += any(rule(pairs) for pairs in taken)
+    return {name: Share(runs, count) for name, count in failed.items()}
