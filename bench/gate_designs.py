@@ -25,7 +25,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Design: TypeAlias = Callable[[Array, float], Array]
 
 PAIRS = Path(__file__).parent.parent / "tests" / "recorded" / "gate_pairs.jsonl"
+OURS = "bets on signs, three strengths (the gate's)"
 MOST = 75
+LONG = 150
+"""Pairs, where the meaning of `worse` is asked for."""
 NEVER = 10**6
 LOOKS = (6, 8, 9, 12, 15, 18, 23, 29, 36, 45, 56, 75)
 DRAWS = 20_000
@@ -175,7 +178,7 @@ def boundaries(spent: Callable[[float, Array], Array], error: float, points: int
 
 
 DESIGNS: Mapping[str, Design] = {
-    "bets on signs, three strengths (the gate's)": bets((0.3, 0.8, 2.0)),
+    OURS: bets(betting.STRENGTHS),
     "bets on signs, five strengths": bets((0.125, 0.25, 0.5, 1.0, 2.0)),
     "t process": t_process,
     "asymptotic confidence sequence": asymptotic,
@@ -235,14 +238,37 @@ def summaries() -> list[list[str]]:
     ] + [["", *rounds]]
 
 
+def meanings() -> list[list[str]]:
+    """How often `worse` is said, and after how many pairs, if it means less than it does."""
+    rows = []
+    for spread in (0.02, 0.03, 0.04, 0.05):
+        for slowdown in (0.0, 0.02, 0.025, 0.05):
+            draw = np.random.default_rng(4)
+            above = spread * draw.standard_t(3, (400, LONG)) / 1.14 + log1p(slowdown)
+            centres = np.array([[np.median(row[: n + 1]) for n in range(LONG)] for row in above])
+            ours = DESIGNS[OURS]
+            shown = ours(above, ALPHA)[:, None] <= np.arange(1, LONG + 1)
+            less = first_of(shown & (centres > log1p(0.03)))
+            full = ours(above - log1p(0.03), ALPHA)
+            ended = np.minimum(ours(log1p(0.03) - above, BETA), LONG)
+            row = [f"{spread:.0%}", f"{slowdown:.1%}"]
+            for pairs in (full, less):
+                usual, most = np.quantile(np.minimum(pairs, ended), (0.5, 0.95), method="higher")
+                row.append(f"{(pairs < ended).mean():.1%}, {usual} / {most}")
+            rows.append(row)
+    return rows
+
+
 def main() -> None:
-    """Prints both tables."""
+    """Prints all tables."""
     *rows, heads = summaries()
     print(tabulate(rows, ["summary", *heads[1:]], tablefmt="pipe"), end="\n\n")
     heads = [
         *("design", "errs (5% promised)", "errs (5.6 in 10,000 promised)"),
         *("unchanged", "+5%", "+10%"),
     ]
+    wanted = ["spread", "slowdown", "shown above 1.03", "shown above 1, estimated above 1.03"]
+    print(tabulate(meanings(), wanted, tablefmt="pipe", disable_numparse=True), end="\n\n")
     for kind in ("Gaussian", "wild"):
         print(f"{kind}:\n")
         rows = [fared(name, kind) for name in DESIGNS]

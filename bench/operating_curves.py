@@ -182,7 +182,15 @@ def main() -> None:
     ]
     table("spread", rows, heads)
     table("recorded task", on_recorded(runs), [f"{s:.0%}" for s in ON_RECORDED])
-    operating_curves(alarms, detected, pairs, tolerance=GATE.tolerance, pair_s=PAIR_S, file=PLOT)
+    operating_curves(
+        alarms,
+        detected,
+        pairs,
+        tolerance=GATE.tolerance,
+        longest=LONGEST,
+        pair_s=PAIR_S,
+        file=PLOT,
+    )
 
 
 if __name__ == "__main__":

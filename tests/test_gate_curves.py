@@ -103,6 +103,7 @@ def test_the_plot_is_made_anew_to_the_byte(tmp_path):
             detected,
             needed,
             tolerance=0.03,
+            longest=40,
             pair_s=2.0,
             file=file,
         )

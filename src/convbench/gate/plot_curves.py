@@ -39,16 +39,21 @@ def operating_curves(
     needed: Sequence[Needed],
     *,
     tolerance: float,
+    longest: int,
     pair_s: Second,
     file: Path,
 ) -> None:
-    """Left, false alarms by data and rule; middle, what is found; right, what it takes."""
+    """Left, false alarms by data and rule; middle, what is found; right, what it takes.
+
+    `longest` are the pairs after which nothing more was tried.
+    """
     with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(14.0, 4.6), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
         _alarms(left, alarms)
         _found(middle, found)
         _needed(right, needed, pair_s)
+        right.text(15, longest, f"undecided after {longest}", ha="right", va="center", fontsize=8)
         for axis in (middle, right):
             axis.axvline(100 * tolerance, color=TOLERATED, linewidth=1, linestyle="--")
             axis.set_xticks((0, 3, 5, 10, 15))
@@ -82,7 +87,7 @@ def _alarms(axis: Axes, alarms: Mapping[str, Mapping[str, Share]]) -> None:
     axis.set_xlim(-2, 102)
     axis.set_xlabel("runs of six tasks that fail, in percent")
     axis.set_title("False alarms: nothing has changed", loc="left", fontsize=10)
-    _legend(axis, 3)
+    _legend(axis, 2)
 
 
 def _found(axis: Axes, found: Mapping[str, Mapping[float, Share]]) -> None:
@@ -100,7 +105,7 @@ def _found(axis: Axes, found: Mapping[str, Mapping[float, Share]]) -> None:
         )
     axis.set_ylabel("tasks that are called slower, in percent")
     axis.set_ylim(-2, 102)
-    axis.set_title("Detection by one task", loc="left", fontsize=10)
+    axis.set_title("Detection: one task, simulated", loc="left", fontsize=10)
     _legend(axis, 2)
 
 
@@ -113,7 +118,7 @@ def _needed(axis: Axes, needed: Sequence[Needed], pair_s: Second) -> None:
     axis.set_ylabel("pairs until the task is decided (dotted: 95% of tasks)")
     axis.set_ylim(0, None)
     axis.set_title("What a decision takes", loc="left", fontsize=10)
-    _legend(axis, len(needed))
+    _legend(axis, 2)
     seconds = axis.secondary_yaxis(
         "right",
         functions=(lambda pairs: np.multiply(pairs, pair_s), lambda s: np.divide(s, pair_s)),
