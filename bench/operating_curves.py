@@ -19,10 +19,11 @@ from attrs import evolve
 from tabulate import tabulate
 
 from convbench import record
-from convbench.gate.curves import Gate, Recorded, Share, Simulated, Source, failing, tailed
+from convbench.gate.curves import Gate, Recorded, Simulated, Source, failing, tailed
 from convbench.gate.judging import level
 from convbench.gate.peers import RULES, stored
 from convbench.gate.plot_curves import OURS, Needed, operating_curves
+from convbench.gate.self_test import Rate
 from convbench.gate.simulation import SHARED
 from convbench.gate.values import QUANTITIES, Pair
 
@@ -60,7 +61,7 @@ def recorded() -> list[Source]:
     return [Recorded(subjects[i % len(subjects)]) for i in range(TASKS)]
 
 
-def false_alarms(runs: int) -> dict[str, dict[str, Share]]:
+def false_alarms(runs: int) -> dict[str, dict[str, Rate]]:
     """By data and rule, where nothing has changed."""
     shared: list[Source] = [Simulated(SHARED)] * TASKS
     paired = partial(failing, RULES, slowdown=0.0, runs=runs, count=20)
@@ -79,10 +80,10 @@ def false_alarms(runs: int) -> dict[str, dict[str, Share]]:
     }
 
 
-def found(runs: int) -> dict[str, dict[float, Share]]:
+def found(runs: int) -> dict[str, dict[float, Rate]]:
     """By rule and slowdown of one task of the simulated machine."""
     subject = Simulated(SHARED)
-    shares: dict[str, dict[float, Share]] = {}
+    shares: dict[str, dict[float, Rate]] = {}
     for name, most in ((OURS, GATE.most), (f"{OURS}, twice the time", 2 * GATE.most)):
         gate = evolve(GATE, most=most)
         shares[name] = {s: _worse(gate, subject, s, 2 * runs) for s in SLOWDOWNS}
@@ -93,10 +94,11 @@ def found(runs: int) -> dict[str, dict[float, Share]]:
     return shares
 
 
-def _worse(gate: Gate, subject: Source, slowdown: float, runs: int) -> Share:
+def _worse(gate: Gate, subject: Source, slowdown: float, runs: int) -> Rate:
     chance = seeded(6)
     drawn = (subject.log_ratios("step time", gate.most, slowdown, chance) for _ in range(runs))
-    return Share(runs, sum(gate.decide(log_ratios)[0] == "worse" for log_ratios in drawn))
+    worse = sum(gate.decide(log_ratios)[0] == "worse" for log_ratios in drawn)
+    return Rate(worse, runs)
 
 
 def needed(runs: int) -> list[Needed]:
@@ -147,15 +149,15 @@ def table(first: str, rows: Iterable[Sequence[object]], heads: Sequence[str]) ->
     print(tabulate(rows, [first, *heads], tablefmt="pipe", disable_numparse=True), end="\n\n")
 
 
-def percent(share: Share | None) -> str:
-    """A share with its interval."""
-    if share is None:
+def percent(rate: Rate | None) -> str:
+    """A rate with its interval."""
+    if rate is None:
         return "-"
-    low, high = share.interval
-    return f"{share.value:.1%} ({low:.1%} to {high:.1%})"
+    low, high = rate.interval
+    return f"{rate.share:.1%} ({low:.1%} to {high:.1%})"
 
 
-def by_rule(shares: dict[str, dict[str, Share]], tell: Callable[[Share | None], str]) -> None:
+def by_rule(shares: dict[str, dict[str, Rate]], tell: Callable[[Rate | None], str]) -> None:
     """Prints the false alarms, a rule a row."""
     names = dict.fromkeys(name for of in shares.values() for name in of)
     rows = [[name, *(tell(of.get(name)) for of in shares.values())] for name in names]
@@ -170,7 +172,7 @@ def main() -> None:
     heads = [f"{slowdown:.0%}" for slowdown in SLOWDOWNS]
     table(
         "called slower",
-        [[name, *(f"{of[s].value:.0%}" for s in SLOWDOWNS)] for name, of in detected.items()],
+        [[name, *(f"{of[s].share:.0%}" for s in SLOWDOWNS)] for name, of in detected.items()],
         heads,
     )
     rows = [

@@ -10,14 +10,13 @@ import pytest
 from convbench.gate.curves import (
     Gate,
     Recorded,
-    Share,
     Simulated,
     failing,
-    first_decision,
     tailed,
 )
-from convbench.gate.judging import judge, level
+from convbench.gate.judging import first_decision, judge, level
 from convbench.gate.plot_curves import OURS, Needed, operating_curves
+from convbench.gate.self_test import Rate
 from convbench.gate.simulation import SHARED
 from convbench.gate.values import QUANTITIES, Question
 from tests.recorded_pairs import recorded
@@ -38,7 +37,7 @@ def test_the_first_decision_is_the_first_verdict(shift):
     verdicts = [judge(question, log_ratios[:n], EACH) for n in range(1, 41)]
     decided = [v for v in verdicts if v.outcome != "cannot tell"] or verdicts[-1:]
     expected = (decided[0].outcome, decided[0].pairs)
-    assert first_decision(log_ratios, log1p(0.03), EACH) == expected
+    assert first_decision(log_ratios, 0.03, EACH) == expected
 
 
 def test_a_gate_decides_within_its_most_pairs():
@@ -76,7 +75,7 @@ def test_recorded_sides_are_swapped_by_chance():
 def test_failing_runs_are_counted():
     subjects = list(SOURCES.values())
     assert GATE.failing(subjects, 0.0, 20, chance()).count == 0
-    assert GATE.failing(subjects, 0.2, 20, chance()).value == 1.0
+    assert GATE.failing(subjects, 0.2, 20, chance()).share == 1.0
 
 
 def test_rules_are_asked_about_every_subject():
@@ -88,18 +87,18 @@ def test_rules_are_asked_about_every_subject():
 
 
 def test_an_interval_of_a_share_is_exact():
-    assert Share(100, 0).interval == pytest.approx((0.0, 0.0362), abs=1e-4)
-    assert Share(4, 1).value == 0.25
+    assert Rate(0, 100).interval == pytest.approx((0.0, 0.0362), abs=1e-4)
+    assert Rate(1, 4).share == 0.25
 
 
 def test_the_plot_is_made_anew_to_the_byte(tmp_path):
-    share = {OURS: Share(10, 0), "other": Share(10, 4)}
-    detected = {name: {0.0: Share(10, 1), 0.1: Share(10, 9)} for name in share}
+    share = {OURS: Rate(0, 10), "other": Rate(4, 10)}
+    detected = {name: {0.0: Rate(1, 10), 0.1: Rate(9, 10)} for name in share}
     needed = [Needed(0.02, (0.0, 0.1), (5.0, 14.0), (9.0, 20.0))]
     files = [tmp_path / "one.png", tmp_path / "two.png"]
     for file in files:
         operating_curves(
-            {"recorded": share, "stored": {"other": Share(10, 9)}},
+            {"recorded": share, "stored": {"other": Rate(9, 10)}},
             detected,
             needed,
             tolerance=0.03,

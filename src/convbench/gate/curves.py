@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import log, log1p
+from math import log1p
 from typing import Protocol
 
 import numpy as np
 from attrs import evolve, frozen
 
-from convbench.gate.betting import Array, log_wealth
-from convbench.gate.judging import BETA
+from convbench.gate.betting import Array
+from convbench.gate.judging import first_decision
+from convbench.gate.self_test import Rate
 from convbench.gate.simulation import Machine, log_ratios, pairs_of, rounds
 from convbench.gate.values import QUANTITIES, Outcome, Pair, Quantity, Sample
 
@@ -82,43 +83,6 @@ def tailed(spread: float, count: int, chance: np.random.Generator) -> Array:
     return drawn
 
 
-def first_decision(
-    log_ratios: Array, bound: float, alpha: float, beta: float = BETA
-) -> tuple[Outcome, int]:
-    """What is decided first, and after how many pairs; all of them where nothing is.
-
-    The same as asking for a verdict after each pair, but sooner done.
-    """
-    worse = log_wealth(log_ratios, bound, 1) >= -log(alpha)
-    not_worse = log_wealth(log_ratios, bound, -1) >= -log(beta)
-    decided = worse | not_worse
-    if not decided.any():
-        return "cannot tell", len(log_ratios)
-    first = int(decided.argmax())
-    return "worse" if worse[first] else "not worse", first + 1
-
-
-@frozen
-class Share:
-    """So many of so many."""
-
-    of: int
-    count: int
-
-    @property
-    def value(self) -> float:
-        """The share itself."""
-        return self.count / self.of
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of 95%, exact (Clopper and Pearson 1934)."""
-        from scipy.stats import binomtest  # noqa: PLC0415  (takes a second)
-
-        found = binomtest(self.count, self.of).proportion_ci(0.95)
-        return float(found.low), float(found.high)
-
-
 @frozen(kw_only=True)
 class Gate:
     """A gate with its tolerance, its errors and the most pairs of a subject."""
@@ -130,7 +94,7 @@ class Gate:
 
     def failing(
         self, subjects: Sequence[Source], slowdown: float, runs: int, chance: np.random.Generator
-    ) -> Share:
+    ) -> Rate:
         """Runs over these subjects, three questions each, of which any says `worse`."""
         failed = 0
         for _ in range(runs):
@@ -139,11 +103,11 @@ class Gate:
                 self.decide(s.log_ratios(q, self.most, slowdown, chance))[0] == "worse"
                 for s, q in asked
             )
-        return Share(runs, failed)
+        return Rate(failed, runs)
 
     def decide(self, log_ratios: Array) -> tuple[Outcome, int]:
         """The first decision within the most pairs."""
-        return first_decision(log_ratios[: self.most], log1p(self.tolerance), self.alpha)
+        return first_decision(log_ratios[: self.most], self.tolerance, self.alpha)
 
 
 def failing(
@@ -155,11 +119,11 @@ def failing(
     *,
     seen: Callable[[list[Pair]], Sequence[Pair]] = list,
     count: int = 20,
-) -> dict[str, Share]:
+) -> dict[str, Rate]:
     """Runs over these subjects of which any is called slower, by each rule, on the same pairs."""
     failed = dict.fromkeys(rules, 0)
     for _ in range(runs):
         taken = [seen(subject.pairs(count, slowdown, chance)) for subject in subjects]
         for name, rule in rules.items():
             failed[name] += any(rule(pairs) for pairs in taken)
-    return {name: Share(runs, count) for name, count in failed.items()}
+    return {name: Rate(count, runs) for name, count in failed.items()}

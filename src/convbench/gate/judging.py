@@ -7,7 +7,7 @@ from math import ceil, exp, log, log1p
 
 import numpy as np
 
-from convbench.gate.betting import log_wealth, reached
+from convbench.gate.betting import Array, log_wealth, reached
 from convbench.gate.values import Outcome, Question, Verdict
 
 ALPHA = 0.01
@@ -57,14 +57,28 @@ def _outcome(log_ratios: Sequence[float], bound: float, alpha: float, beta: floa
     return "not worse" if reached(log_ratios, bound, -1) >= -log(beta) else "cannot tell"
 
 
+def first_decision(
+    log_ratios: Sequence[float] | Array, tolerance: float, alpha: float, beta: float = BETA
+) -> tuple[Outcome, int]:
+    """What was decided first, and after how many pairs; all of them where nothing was.
+
+    The same as asking for a verdict after each pair, but sooner done.
+    """
+    bound = log1p(tolerance)
+    worse = log_wealth(log_ratios, bound, 1) >= -log(alpha)
+    decided = worse | (log_wealth(log_ratios, bound, -1) >= -log(beta))
+    if not decided.any():
+        return "cannot tell", len(log_ratios)
+    first = int(decided.argmax())
+    return "worse" if worse[first] else "not worse", first + 1
+
+
 def decided_after(
     log_ratios: Sequence[float], tolerance: float, alpha: float, beta: float = BETA
 ) -> int | None:
     """The number of pairs after which a question was decided first; None if it never was."""
-    bound, shown = log1p(tolerance), np.zeros(len(log_ratios), dtype=bool)
-    for direction, error in ((1, alpha), (-1, beta)):
-        shown |= log_wealth(log_ratios, bound, direction) >= -log(error)
-    return int(shown.argmax()) + 1 if shown.any() else None
+    outcome, pairs = first_decision(log_ratios, tolerance, alpha, beta)
+    return None if outcome == "cannot tell" else pairs
 
 
 def centre(log_ratios: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convbench.gate.curves import Share
+from convbench.gate.self_test import Rate
 from convbench.units import Second
 
 OURS = "gate"
@@ -34,8 +34,8 @@ class Needed:
 
 
 def operating_curves(
-    alarms: Mapping[str, Mapping[str, Share]],
-    found: Mapping[str, Mapping[float, Share]],
+    alarms: Mapping[str, Mapping[str, Rate]],
+    found: Mapping[str, Mapping[float, Rate]],
     needed: Sequence[Needed],
     *,
     tolerance: float,
@@ -65,16 +65,16 @@ def operating_curves(
         figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
 
 
-def _alarms(axis: Axes, alarms: Mapping[str, Mapping[str, Share]]) -> None:
-    names = list(dict.fromkeys(name for shares in alarms.values() for name in shares))
-    for place, (data, shares) in enumerate(alarms.items()):
-        for name, share in shares.items():
+def _alarms(axis: Axes, alarms: Mapping[str, Mapping[str, Rate]]) -> None:
+    names = list(dict.fromkeys(name for rates in alarms.values() for name in rates))
+    for place, (data, rates) in enumerate(alarms.items()):
+        for name, rate in rates.items():
             row = names.index(name) + 0.22 * (place - (len(alarms) - 1) / 2)
-            low, high = share.interval
+            low, high = rate.interval
             axis.errorbar(
-                100 * share.value,
+                100 * rate.share,
                 row,
-                xerr=[[100 * (share.value - low)], [100 * (high - share.value)]],
+                xerr=[[100 * (rate.share - low)], [100 * (high - rate.share)]],
                 fmt=MARKS[place],
                 markersize=4,
                 elinewidth=1,
@@ -90,13 +90,13 @@ def _alarms(axis: Axes, alarms: Mapping[str, Mapping[str, Share]]) -> None:
     _legend(axis, 2)
 
 
-def _found(axis: Axes, found: Mapping[str, Mapping[float, Share]]) -> None:
+def _found(axis: Axes, found: Mapping[str, Mapping[float, Rate]]) -> None:
     others = [name for name in found if not name.startswith(OURS)]
-    for name, shares in found.items():
+    for name, rates in found.items():
         ours = name not in others
         axis.plot(
-            [100 * slowdown for slowdown in shares],
-            [100 * share.value for share in shares.values()],
+            [100 * slowdown for slowdown in rates],
+            [100 * rate.share for rate in rates.values()],
             color=OUR_COLOUR if ours else COLOURS[others.index(name)],
             linewidth=2.2 if ours else 1.0,
             linestyle="--" if ours and name != OURS else "-",

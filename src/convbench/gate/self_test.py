@@ -30,6 +30,11 @@ class Rate:
     of: int
 
     @property
+    def share(self) -> float:
+        """How often it did."""
+        return self.count / self.of
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The exact interval (Clopper and Pearson 1934)."""
         from scipy.stats import binomtest  # noqa: PLC0415  (takes a second, only here)
