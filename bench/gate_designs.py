@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from convbench import record
 from convbench.gate import betting
-from convbench.gate.judging import BETA, level
+from convbench.gate.judging import BETA, first_decision, level
 from convbench.gate.values import Pair
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
@@ -29,6 +29,7 @@ OURS = "bets on signs, three strengths (the gate's)"
 MOST = 75
 LONG = 150
 """Pairs, where the meaning of `worse` is asked for."""
+SAID = ("worse", "not worse")
 NEVER = 10**6
 LOOKS = (6, 8, 9, 12, 15, 18, 23, 29, 36, 45, 56, 75)
 DRAWS = 20_000
@@ -259,16 +260,33 @@ def meanings() -> list[list[str]]:
     return rows
 
 
+def shared_templates() -> list[list[str]]:
+    """What is said where pairs share two templates, which differ by 1% or so by chance."""
+    rows = []
+    for shared in (1, 5, 10):
+        row = [str(shared)]
+        for slowdown in (0.0, 0.02, 0.03):
+            draw = np.random.default_rng(5)
+            templates = np.repeat(draw.normal(0, 0.01, (2000, 80 // shared)), shared, axis=1)
+            log_ratios = templates + 0.015 * draw.standard_normal((2000, 80)) + log1p(slowdown)
+            said = [first_decision(of, 0.03, ALPHA)[0] for of in log_ratios]
+            row += [f"{said.count(outcome) / 2000:.2%}" for outcome in SAID]
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
     """Prints all tables."""
     *rows, heads = summaries()
     print(tabulate(rows, ["summary", *heads[1:]], tablefmt="pipe"), end="\n\n")
+    wanted = ["spread", "slowdown", "shown above 1.03", "shown above 1, estimated above 1.03"]
+    print(tabulate(meanings(), wanted, tablefmt="pipe", disable_numparse=True), end="\n\n")
+    heads = ["pairs", *(f"{slowdown}: {said}" for slowdown in ("0%", "2%", "3%") for said in SAID)]
+    print(tabulate(shared_templates(), heads, tablefmt="pipe", disable_numparse=True), end="\n\n")
     heads = [
         *("design", "errs (5% promised)", "errs (5.6 in 10,000 promised)"),
         *("unchanged", "+5%", "+10%"),
     ]
-    wanted = ["spread", "slowdown", "shown above 1.03", "shown above 1, estimated above 1.03"]
-    print(tabulate(meanings(), wanted, tablefmt="pipe", disable_numparse=True), end="\n\n")
     for kind in ("Gaussian", "wild"):
         print(f"{kind}:\n")
         rows = [fared(name, kind) for name in DESIGNS]

@@ -43,6 +43,7 @@ SPREADS = (0.02, 0.03, 0.04, 0.05)
 LONGEST = 150
 """Where the search for the number of pairs ends."""
 ON_RECORDED = (0.0, 0.05, 0.10)
+TOLERANCES = (0.03, 0.05, 0.10)
 SHOWN = ("pytest-benchmark mean:5%", "TorchBench 7%", "google/benchmark U test", "pyperf")
 
 
@@ -139,6 +140,22 @@ def on_recorded(runs: int) -> list[list[str]]:
     return rows
 
 
+def unchanged(runs: int) -> list[list[str]]:
+    """By quantity and recorded task: pairs until nothing changed is decided, by tolerance."""
+    rows = []
+    for quantity in QUANTITIES:
+        for subject, pairs in kept().items():
+            row = [f"{quantity}, {subject}"]
+            for tolerance in TOLERANCES:
+                gate, chance = evolve(GATE, tolerance=tolerance, most=LONGEST), seeded(10)
+                draw = partial(Recorded(pairs).log_ratios, quantity, LONGEST, 0.0, chance)
+                taken = [gate.decide(draw())[1] for _ in range(runs)]
+                usual, most = np.quantile(taken, (0.5, 0.95))
+                row.append(f"{usual:.0f} / {most:.0f}")
+            rows.append(row)
+    return rows
+
+
 def seeded(part: int) -> np.random.Generator:
     """A generator of its own for each part, that none depends on another's draws."""
     return np.random.default_rng([SEED, part])
@@ -184,6 +201,7 @@ def main() -> None:
     ]
     table("spread", rows, heads)
     table("recorded task", on_recorded(runs), [f"{s:.0%}" for s in ON_RECORDED])
+    table("unchanged, tolerance", unchanged(runs), [f"{t:.0%}" for t in TOLERANCES])
     operating_curves(
         alarms,
         detected,
