@@ -4,12 +4,14 @@ Run as `python bench/overhead.py [ARCHITECTURES] [PASS] [PAIRS]`, by default a s
 large network. A pair is a worker as the plugin has it, forked from its template and asked for
 rounds over its pipe, and a new process with nothing but the framework and a loop. Both live at the
 same time with the same weights, batch and threads, and time their rounds in turns whose order is
-chance; what the plugin reports is the worker's rounds as they are. Printed is the ratio of the step
-times, the median over the neighbouring rounds of a pair, with its 95% interval over pairs.
+chance, in short blocks; what the plugin reports is the worker's rounds as they are. Printed is the
+ratio of the step times, the median over the neighbouring blocks of a pair, with its 95% interval
+over pairs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,10 +31,12 @@ from convbench.stats import mean_of
 from convbench.timing import ROUND, WARMUP, usual
 
 PAIRS, BATCH = 20, 4
+BLOCK = 0.05
+"""Seconds of the rounds of one turn; the plugin's own blocks are longer."""
 SECONDS = 1.0
 """Of each side's rounds in a pair, about."""
-FEWEST, MOST = 10, 200
-"""Turns of a pair."""
+FEWEST = 10
+"""Turns of a pair, at least."""
 
 BARE_LOOP = """
 import json, sys, time
@@ -51,20 +55,23 @@ while time.perf_counter() - began < 0.3:
     step()
 print("ready", flush=True)
 for line in sys.stdin:
-    iterations = int(line)
-    start = time.perf_counter()
-    for _ in range(iterations):
-        step()
-    print((time.perf_counter() - start) / iterations, flush=True)
+    count, iterations = map(int, line.split())
+    taken = []
+    for _ in range(count):
+        start = time.perf_counter()
+        for _ in range(iterations):
+            step()
+        taken.append((time.perf_counter() - start) / iterations)
+    print(json.dumps(taken), flush=True)
 """
 
-Round: TypeAlias = Callable[[int], float]
-"""Seconds of a step, the mean over a round of so many."""
+Block: TypeAlias = Callable[[int, int], float]
+"""Seconds of a step, the median of so many rounds of so many steps."""
 
 
 @contextmanager
-def bare(task: Task) -> Iterator[Round]:
-    """A round of a plain loop, in a process that knows nothing of pytest or of workers."""
+def bare(task: Task) -> Iterator[Block]:
+    """A block of rounds of a plain loop, in a process that knows nothing of workers."""
     words = [task.architecture, task.framework, task.pass_, str(task.batch), str(task.threads)]
     with subprocess.Popen(
         [sys.executable, "-c", BARE_LOOP, *words],
@@ -79,10 +86,10 @@ def bare(task: Task) -> Iterator[Round]:
         if process.stdout.readline() != "ready\n":
             sys.exit(f"the bare loop of {task.label} failed; run it to see why")
 
-        def one(iterations: int) -> float:
-            process.stdin.write(f"{iterations}\n")
+        def one(count: int, iterations: int) -> float:
+            process.stdin.write(f"{count} {iterations}\n")
             process.stdin.flush()
-            return float(process.stdout.readline())
+            return median(json.loads(process.stdout.readline()))
 
         try:
             yield one
@@ -92,26 +99,27 @@ def bare(task: Task) -> Iterator[Round]:
 
 def ratio(task: Task, launcher: Launcher, chance: Random) -> float:
     """The plugin's step time over the bare loop's, in one pair."""
-    with launcher.open(task.label) as child, bare(task) as bare_round:
+    with launcher.open(task.label) as child, bare(task) as bare_block:
         request = messages.Prepare(task, str(tables_folder()), WARMUP)
         reply = child.ask(request, messages.Prepared, "preparing")
         if isinstance(reply, messages.Refused):
             raise reply.as_error(task.label, "preparing")
-        step_s = usual(reply.warmup_s)
-        iterations = max(1, ceil(ROUND / step_s))
+        round_s = usual(reply.warmup_s)
+        iterations = max(1, ceil(ROUND / round_s))
+        round_s *= iterations
+        count = max(1, ceil(BLOCK / round_s))
 
-        def plugin_round(iterations: int) -> float:
-            timed = child.ask(messages.Rounds(1, iterations), messages.Timed, "timing")
+        def plugin_block(count: int, iterations: int) -> float:
+            timed = child.ask(messages.Rounds(count, iterations), messages.Timed, "timing")
             assert isinstance(timed, messages.Timed)
-            return timed.rounds_s[0]
+            return median(timed.rounds_s)
 
-        turns = min(MOST, max(FEWEST, ceil(SECONDS / step_s / iterations)))
         ratios = []
-        for _ in range(turns):
+        for _ in range(max(FEWEST, ceil(SECONDS / round_s / count))):
             taken = {}
-            for side in chance.sample((plugin_round, bare_round), 2):
-                taken[side] = side(iterations)
-            ratios.append(log(taken[plugin_round] / taken[bare_round]))
+            for side in chance.sample((plugin_block, bare_block), 2):
+                taken[side] = side(count, iterations)
+            ratios.append(log(taken[plugin_block] / taken[bare_block]))
         return median(ratios)
 
 

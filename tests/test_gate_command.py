@@ -15,7 +15,7 @@ import pytest
 
 from convbench.gate import saved
 from tests import fakes
-from tests.conftest import ROOT, output, script, wait_for
+from tests.conftest import ROOT, git, output, script, wait_for
 from tests.test_cli import Done, run  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.processes
@@ -203,26 +203,36 @@ def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     assert "interrupted" in saved.read(file).notes[0]
 
 
-TWO = """
+LAYERS = """
 import torch
-import sys
+
 def small():
-    return torch.nn.Sequential(torch.nn.Conv2d(1, 6, {kernel}), torch.nn.ReLU())
+    kernel = {{1: 3, 2: 5}}[{number}]
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 6, kernel), torch.nn.ReLU())
 """
 
 
 @pytest.mark.pytorch
-def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, tmp_path, monkeypatch):  # noqa: F811
-    for name, kernel in (("old", 3), ("new", 5)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "mine.py").write_text(TWO.format(kernel=kernel), encoding="utf-8")
-    monkeypatch.chdir(tmp_path / "old")
-    head = script(
-        tmp_path / "python",
-        f'cd {tmp_path}/new; PYTHONPATH=.:$PYTHONPATH exec {sys.executable} "$@"',
-    )
-    words = ("--model", "mine:small", "--model-input", "1,28,28", "--framework", "pytorch")
-    done = run("gate", "--base", ".", "--head", head, *words, "--budget", "60s")
+def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, repository):  # noqa: F811
+    for number in (1, 2):
+        (repository / "mine.py").write_text(LAYERS.format(number=number), encoding="utf-8")
+        git(repository, "add", ".")
+        git(repository, "commit", "--quiet", "--message", f"Kernel of layer {number}")
+    model = ("--model", "mine:small", "--model-input", "1,28,28", "--framework", "pytorch")
+    sides = ("--base", "HEAD~1", "--head", "HEAD", "--install", "none")
+    done = run("gate", *sides, *model, "--budget", "60s")
     assert done.status == 1
     assert "parameters: base 60, head 156" in done.out
     assert "output of 0: base 6x26x26, head 6x24x24" in done.out
+
+
+def test_a_side_that_cannot_be_is_told_in_the_files_too(run, tmp_path):  # noqa: F811
+    files = [tmp_path / name for name in ("g.json", "g.md", "g.xml")]
+    words = ("--json", files[0], "--markdown", files[1], "--junit", files[2])
+    done = gate(run, "--base", ".", "--head", tmp_path, *words)
+    assert done.status == 2
+    assert "it has no bin/python" in done.err
+    result = saved.read(files[0])
+    assert result.status == 2
+    assert result.broken[0].role == "head"
+    assert all("it has no bin/python" in file.read_text("utf-8") for file in files)

@@ -48,6 +48,8 @@ MESSAGES = [
         dtype="float64",
         path="a b.npz",
     ),
+    messages.Outline(OwnModel(make=Reference("models", "net"), input=(3, 8, 8))),
+    messages.Outlined((("parameters", "60"), ("output of 0", "6x26x26"))),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),
     messages.Unusable("torch not installed", "install it"),

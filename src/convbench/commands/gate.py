@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -23,15 +24,16 @@ from convbench.commands.gate_options import (
     tests_plan,
 )
 from convbench.commands.profile import PLOTS
-from convbench.errors import BadOption, BrokenSide, Unsupported
+from convbench.errors import BadOption, BrokenSide, ConvbenchError, Unsupported
 from convbench.files import replace_text
 from convbench.gate import junit, markdown, peers, probing, saved, terminal
+from convbench.gate.judging import ALPHA, BETA
 from convbench.gate.node_ids import Chosen
 from convbench.gate.revisions import Installation
 from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher, sides
 from convbench.gate.templates import Start
-from convbench.gate.values import ROLES, GateResult, Role, SideFacts
+from convbench.gate.values import ROLES, Broken, GateResult, Role, SideFacts
 
 __all__ = ["add_arguments", "run"]
 
@@ -46,7 +48,11 @@ def run(options: argparse.Namespace) -> int:
         if options.from_ is not None:
             return _told(saved.read(options.from_), options)
         _refuse(options)
-        result, interrupted = _compared(options)
+        try:
+            result, interrupted = _compared(options)
+        except (BrokenSide, probing.Incomparable) as error:
+            _write_files(_nothing(options, error), options)
+            raise
         status = _told(result, options)
         return INTERRUPTED if interrupted else status
 
@@ -83,6 +89,28 @@ def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
         return gate.result(), False
 
 
+def _nothing(options: argparse.Namespace, error: ConvbenchError) -> GateResult:
+    """The result of a run that could not begin, for whoever reads the files."""
+    sides = {
+        role: SideFacts(role=role, given=getattr(options, role), meaning="not started")
+        for role in ROLES
+    }
+    named = [role for role in ROLES if isinstance(error, BrokenSide) and error.role == role]
+    return GateResult(
+        base=sides["base"],
+        head=sides["head"],
+        verdicts=(),
+        pairs=(),
+        broken=(Broken(subject="everything", role=next(iter(named), None), reason=str(error)),),
+        alpha=ALPHA,
+        beta=BETA,
+        seed=options.seed or 0,
+        budget_s=duration("--budget", options.budget),
+        spent_s=0.0,
+        command=f"convbench {shlex.join(options.words)}",
+    )
+
+
 def _facts(side: Side, options: argparse.Namespace) -> SideFacts:
     """What a side is; where it only runs tests, it need not have convbench to tell of itself."""
     try:
@@ -107,24 +135,28 @@ def _start(options: argparse.Namespace) -> Start:
 
 
 def _told(result: GateResult, options: argparse.Namespace) -> int:
-    """Prints a result and writes the files that were asked for, raw values first."""
-    if options.json is not None:
-        saved.write(options.json, result)
+    """Prints a result and writes the files that were asked for."""
+    _write_files(result, options)
     if options.format == "json":
         print(saved.text(result), end="")
     elif options.format == "markdown":
         print(markdown.comment(result), end="")
     else:
         terminal.show(result, Console())
-    if options.junit is not None:
-        _write(options.junit, junit.xml(result))
-    if options.plot is not None:
-        _draw(result, options.plot)
-    if options.markdown is not None:
-        _write(options.markdown, markdown.comment(result, _link(options)))
     if not result.pairs and not result.broken:
         print("convbench: nothing was measured; give it more --budget", file=sys.stderr)
     return result.status
+
+
+def _write_files(result: GateResult, options: argparse.Namespace) -> None:
+    if options.json is not None:
+        saved.write(options.json, result)
+    if options.junit is not None:
+        _write(options.junit, junit.xml(result))
+    if options.plot is not None and result.verdicts:
+        _draw(result, options.plot)
+    if options.markdown is not None:
+        _write(options.markdown, markdown.comment(result, _link(options, result)))
 
 
 def _draw(result: GateResult, file: Path) -> None:
@@ -133,9 +165,9 @@ def _draw(result: GateResult, file: Path) -> None:
     plots_gate.ratios(result, file)
 
 
-def _link(options: argparse.Namespace) -> str | None:
+def _link(options: argparse.Namespace, result: GateResult) -> str | None:
     """The plot as the comment finds it."""
-    if options.plot is None:
+    if options.plot is None or not result.verdicts:
         return None
     return Path(os.path.relpath(options.plot, options.markdown.parent)).as_posix()
 

@@ -21,7 +21,7 @@ from convbench.launcher import Child, Launcher
 Start: TypeAlias = Callable[[Side, str], Launcher]
 """A template of a side's interpreter for a framework, which starts when it is first used."""
 
-RENEWED = 10
+RENEWED = 5
 """Pairs after which templates that cannot change sides are started anew."""
 
 
