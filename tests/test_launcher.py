@@ -18,9 +18,11 @@ from convbench import launcher as launcher_module
 from convbench import messages
 from convbench.errors import FrameworkMissing, WorkerFailed
 from convbench.launcher import Child, Launcher
+from convbench.processes import Interpreter
 from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
+from tests.conftest import script
 
 pytestmark = pytest.mark.processes
 
@@ -404,3 +406,13 @@ def test_nobody_waits_for_a_template_that_has_hung_up(monkeypatch):
     with pytest.raises(WorkerFailed, match="the worker ended"):
         child.expect(messages.Peaks, 1.0, "reading")
     assert launcher.closed
+
+
+def test_a_worker_of_another_version_is_refused_at_once(tmp_path):
+    old = script(tmp_path / "python", """echo '{"kind": "ready", "version": "1", "forks": true}'""")
+    interpreter = Interpreter(python=str(old))
+    with (
+        Launcher(fakes.NAME, interpreter=interpreter) as launcher,
+        pytest.raises(FrameworkMissing, match="speaks form 1 of messages, and this one 2"),
+    ):
+        launcher.open("a task")

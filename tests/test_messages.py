@@ -52,6 +52,7 @@ MESSAGES = [
     messages.Outlined((("parameters", "60"), ("output of 0", "6x26x26"))),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),
+    messages.Ready("torch 2.13.0", forks=True, form=messages.FORM),
     messages.Unusable("torch not installed", "install it"),
     messages.Started(4321),
     messages.Checked(REPORT),

@@ -231,7 +231,7 @@ def test_a_template_forks_for_each_start_and_leaves_when_the_parent_hangs_up():
     kinds = [type(message).__name__ for message in said]
     assert kinds == ["Ready", "Started", "Exited", "Started", "Exited"]
     assert said[1].pid != said[3].pid
-    assert said[0] == messages.Ready(fakes.VERSION, forks=True)
+    assert said[0] == messages.Ready(fakes.VERSION, forks=True, form=messages.FORM)
 
 
 def test_requests_for_a_child_that_is_gone_do_not_end_the_template():

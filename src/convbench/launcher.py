@@ -195,6 +195,9 @@ class Launcher:
         except BadRecord as error:
             self._refuse(str(error))
         match message:
+            case messages.Ready(form=form) if form != messages.FORM:
+                why = f"its convbench speaks form {form} of messages, and this one {messages.FORM}"
+                self._refuse(why, "install the same convbench there")
             case messages.Ready(version=version, forks=forks):
                 self.version, self.forks = version, forks
             case messages.Unusable(why=why, remedy=remedy):

@@ -16,6 +16,9 @@ from convbench.own import OwnModel
 from convbench.record import Memory, Task
 from convbench.units import Byte, Second
 
+FORM = 2
+"""Of the messages: workers of another version of convbench may speak another one."""
+
 CODE = [ge(-64), le(2**32 - 1)]
 """Signals of Linux, and exit codes of Windows."""
 
@@ -131,6 +134,8 @@ class Ready:
 
     version: str
     forks: bool
+    form: int = 1
+    """Of its messages, which the first version did not tell."""
 
 
 @frozen
