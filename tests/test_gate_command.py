@@ -203,6 +203,21 @@ def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     assert "interrupted" in saved.read(file).notes[0]
 
 
+@pytest.mark.usefixtures("repository")
+def test_words_that_cannot_be_are_refused_before_anything_is_installed(run):  # noqa: F811
+    sides = ("--base", "v1", "--head", "v2", "--install", "touch installed; exit 3")
+    done = gate(run, *sides, "--budget", "tenm")
+    assert done.status == 2
+    assert done.err.startswith("convbench: --budget must be a time")
+    assert "checking out" not in done.err
+
+
+def test_what_is_left_out_is_told(run):  # noqa: F811
+    frameworks = ("--framework", f"pytorch,{fakes.NAME}")
+    done = run("gate", *SAME, "--arch", "lenet5", *frameworks, "--mode", "tidy", "--budget", "1s")
+    assert "lenet5 is not compared in pytorch tidy: it has no such mode" in done.out
+
+
 LAYERS = """
 import torch
 
@@ -224,6 +239,29 @@ def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, repositor
     assert done.status == 1
     assert "parameters: base 60, head 156" in done.out
     assert "output of 0: base 6x26x26, head 6x24x24" in done.out
+    assert "no pair was taken" not in done.out
+    shown = run("gate", *sides, *model, "--budget", "60s", "--parity", "off", "--tolerance", "100%")
+    assert shown.status == 0, shown.out
+    assert "head 156, as was allowed" in shown.out
+
+
+DICE = """
+import os
+import torch
+
+def small():
+    return torch.nn.Linear(28, os.getpid() % 1000 + 1)
+"""
+
+
+@pytest.mark.pytorch
+def test_a_model_that_is_another_in_each_process_is_no_difference(run, tmp_path, monkeypatch):  # noqa: F811
+    (tmp_path / "dice.py").write_text(DICE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    model = ("--model", "dice:small", "--model-input", "1,28,28", "--framework", "pytorch")
+    done = run("gate", *SAME, *model, "--budget", "30s")
+    assert done.status == 2
+    assert "two processes of the base have different models" in done.out
 
 
 def test_a_side_that_cannot_be_is_told_in_the_files_too(run, tmp_path):  # noqa: F811

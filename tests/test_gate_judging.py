@@ -113,7 +113,8 @@ def test_equal_values_are_not_worse_and_not_better():
 def test_a_change_without_noise_is_seen_within_few_pairs():
     assert judge(QUESTION, [log(1.04)] * 14, EACH).outcome == "worse"
     assert judge(QUESTION, [log(1.02)] * 14, EACH).outcome == "not worse"
-    assert judge(QUESTION, [log(0.98)] * 14, EACH).better
+    assert judge(QUESTION, [log(0.96)] * 14, EACH).better
+    assert not judge(QUESTION, [log(0.98)] * 14, EACH).better  # within what is tolerated
 
 
 def test_huge_ratios_have_limits_too():

@@ -20,6 +20,7 @@ from convbench.commands.gate_options import (
     duration,
     model_plan,
     networks_plan,
+    refuse,
     share,
     tests_plan,
 )
@@ -70,6 +71,7 @@ def _refuse(options: argparse.Namespace) -> None:
 
 def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
     """What a run has found, and whether it was interrupted."""
+    refuse(options)
     console = Console(stderr=True)
     said = partial(console.print, style="dim", markup=False, highlight=False)
     how = Installation(command=options.install, told=said)

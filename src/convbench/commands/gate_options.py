@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -22,8 +22,8 @@ from convbench.gate import node_ids
 from convbench.gate.running import Plan
 from convbench.gate.sides import Side
 from convbench.gate.subjects import subjects
-from convbench.gate.values import Quantity, Role
-from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
+from convbench.gate.values import ROLES, Quantity, Role
+from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.options import DEVICES, one_of
 from convbench.own import OwnModel, refer
 from convbench.record import Task
@@ -76,7 +76,8 @@ def _judging(how: Any) -> None:
         help_ = f"of the {quantity}, or {OFF} (default: {default.replace('%', '%%')})"
         how.add_argument(f"--{option}", metavar="P%", default=default, help=help_)
     how.add_argument("--budget", metavar="TIME", default="10m", help="as in 90s, 10m (default), 1h")
-    how.add_argument("--parity", choices=("on", OFF), default="on", help="compare the function too")
+    parity = "off: compare the structure alone, and of a model of your own only show what differs"
+    how.add_argument("--parity", choices=("on", OFF), default="on", help=parity)
     how.add_argument("--seed", metavar="N", type=positive, help="of order and roles")
     how.add_argument("--timeout", metavar="TIME", default="10m", help="longest wait for an answer")
 
@@ -94,10 +95,39 @@ def _outputs(written: Any) -> None:
     )
 
 
+def refuse(options: argparse.Namespace) -> None:
+    """Raises ConvbenchError for what cannot be, before anything is checked out or installed."""
+    stand_ins = {role: Side(role=role, given=".", meaning="") for role in ROLES}
+    duration("--timeout", options.timeout)
+    if not options.test:
+        (model_plan if options.model is not None else networks_plan)(options, stand_ins)
+        return
+    for name in ("arch", "model"):
+        if getattr(options, name) is not None:
+            raise BadOption(f"--{name}", "left out where --test is given", getattr(options, name))
+    _plan(options, stand_ins, [])
+
+
 def networks_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
     """The plan for networks of the canon; raises ConvbenchError for options that cannot be."""
     tasks = _tasks(options)
-    return _plan(options, sides, tasks, settings=_settings(options))
+    notes = left_out(options, tasks)
+    return _plan(options, sides, tasks, settings=_settings(options), notes=notes)
+
+
+def left_out(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """A sentence for each network that a framework is not asked for in a mode."""
+    there = {(task.architecture, task.framework, task.mode) for task in tasks}
+    frameworks = named(options.framework) if options.framework else installed()
+    networks = architectures.select(names("--arch", options.arch or NETWORKS))
+    return tuple(
+        f"{name} is not compared in {variant(framework, mode)}: it has no such mode, or nothing in "
+        "the network would change."
+        for name in networks
+        for framework in frameworks
+        for mode in names("--mode", options.mode)
+        if (name, framework, "+".join(parts(mode))) not in there
+    )
 
 
 def model_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
@@ -114,16 +144,13 @@ def model_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
         for pass_ in _passes(options)
         for batch in _batches(options.batch)
     ]
-    return _plan(options, sides, tasks, own=own)
+    return _plan(options, sides, tasks, own=own, settings=_settings(options))
 
 
 def tests_plan(
     options: argparse.Namespace, sides: Mapping[Role, Side]
 ) -> tuple[Plan, node_ids.Chosen]:
     """The plan for tests of the user's own suite, and what was chosen; raises as the others."""
-    for name in ("arch", "model"):
-        if getattr(options, name) is not None:
-            raise BadOption(f"--{name}", "left out where --test is given", getattr(options, name))
     plan = _plan(options, sides, [])
     chance = Random(f"roles of {plan.seed}")
     timeout_s = duration("--timeout", options.timeout)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from convbench import messages
 from convbench.architectures import architecture
@@ -49,18 +49,44 @@ def structures(subject: Subject, templates: Templates, tables: str) -> Found:
 
 
 def outlines(subject: Subject, templates: Templates, own: Mapping[Role, OwnModel]) -> Found:
-    """The same for models that are described nowhere; a note for those that cannot be followed."""
+    """The same for models that are described nowhere; a note where neither can be followed.
+
+    Where one side can and the other cannot, they are not the same, and nobody knows how.
+    """
 
     def ask(child: Child, role: Role) -> Facts:
         return dict(_answer(child, messages.Outline(own[role]), messages.Outlined).facts)
 
     found = _compared(subject, templates, ask)
-    refused = [f"The structure was not compared: {one.reason}." for one in found.broken]
-    return evolve(found, broken=[], notes=refused)  # what is broken breaks where it is timed, too
+    untold = [one for one in found.broken if one.role is not None]
+    if len(untold) == len(found.broken) == len(ROLES):  # what no side can tell is no difference
+        return Found(notes=[f"The structure was not compared: {untold[0].reason}."])
+    return found
 
 
 def _compared(subject: Subject, templates: Templates, ask: Callable[[Child, Role], Facts]) -> Found:
+    """What both sides say of themselves; what differs is asked again, of fresh processes."""
+    first, broken = _asked(subject, templates, ask)
+    if broken:
+        return Found(broken=broken)
+    differences = [*_apart(subject.label, first["base"], first["head"])]
+    if differences:
+        second, broken = _asked(subject, templates, ask)
+        for role in ROLES:
+            if not broken and first[role] != second[role]:
+                reason = (
+                    f"two processes of the {role} have different models; fix its random choices"
+                )
+                broken.append(Broken(subject=subject.label, role=role, reason=reason))
+    return Found(broken=broken) if broken else Found(differences)
+
+
+def _asked(
+    subject: Subject, templates: Templates, ask: Callable[[Child, Role], Facts]
+) -> tuple[dict[Role, Facts], list[Broken]]:
+    """The facts of each side that tells them, and why others do not."""
     facts: dict[Role, Facts] = {}
+    broken: list[Broken] = []
     frameworks = {role: subject.tasks[role].framework for role in ROLES}
     open_ = templates.for_pair(frameworks, subject.label)
     for role in ROLES:
@@ -68,8 +94,8 @@ def _compared(subject: Subject, templates: Templates, ask: Callable[[Child, Role
             with open_(role) as child:
                 facts[role] = ask(child, role)
         except ConvbenchError as error:
-            return Found(broken=[Broken(subject=subject.label, role=role, reason=str(error))])
-    return Found([*_apart(subject.label, facts["base"], facts["head"])])
+            broken.append(Broken(subject=subject.label, role=role, reason=str(error)))
+    return facts, broken
 
 
 def _answer(child: Child, request: messages.Request, reply: type[R]) -> R:

@@ -36,7 +36,9 @@ def judge(
         return Verdict(question=question, outcome="cannot tell", pairs=0, alpha=alpha, beta=beta)
     bound = log1p(question.tolerance)
     outcome = _outcome(log_ratios, bound, alpha, beta)
-    low, high = limit(log_ratios, bound, alpha, 1), limit(log_ratios, bound, beta, -1)
+    better = reached(log_ratios, -bound, -1) >= -log(alpha)
+    low = limit(log_ratios, bound, alpha, 1)
+    high = limit(log_ratios, -bound if better else bound, alpha if better else beta, -1)
     return Verdict(
         question=question,
         outcome=outcome,
@@ -47,7 +49,7 @@ def judge(
         alpha=alpha,
         beta=beta,
         more_pairs=_more(log_ratios, bound, alpha, beta) if outcome == "cannot tell" else None,
-        better=reached(log_ratios, 0.0, -1) >= -log(alpha),
+        better=better,
     )
 
 

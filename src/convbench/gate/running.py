@@ -51,6 +51,8 @@ class Plan:
     """A model of the user's own that every task times, instead of a described network."""
     settings: Settings | None = None
     """How to compare the function of both sides; None to leave that out."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of what was chosen, in sentences."""
     tests: Mapping[str, TakePair] = field(factory=dict)
     """Subjects that take their pairs themselves: tests of the user's own suite."""
 
@@ -100,12 +102,18 @@ class Gate:
         for network, subject in reversed(by_network.items()):
             for step in self._proofs(subject, templates):
                 found = step()
-                self.differences += found.differences
+                self.differences += [evolve(d, allowed=self._allowed) for d in found.differences]
                 self.broken += found.broken
                 self.notes += found.notes
-                if found.differences or found.broken:
+                if found.broken or (found.differences and self.plan.own is None):
                     self._apart.add(network)
+                if found.differences or found.broken:
                     break  # what is another network is no other function
+
+    @property
+    def _allowed(self) -> bool:
+        """Whether the sides may be other networks: models of one's own, where so was said."""
+        return self.plan.own is not None and self.plan.settings is None
 
     def _proofs(
         self, subject: Subject, templates: Templates
@@ -166,5 +174,5 @@ class Gate:
             budget_s=self.plan.budget_s,
             spent_s=self.now() - self._began,
             command=self.plan.command,
-            notes=tuple(self.notes),
+            notes=(*self.plan.notes, *self.notes),
         )

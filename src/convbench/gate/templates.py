@@ -2,7 +2,8 @@
 
 Two templates of the same interpreter are not alike: what their import left where in memory differs,
 and every child inherits that. So where both sides can be served by either of two templates, chance
-decides anew for each pair; where they cannot, templates are started anew every few pairs.
+decides anew for each pair; where they cannot, each pair gets templates of its own. Pairs that share
+a template would share its luck, and then their signs are no longer coins of their own.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ from convbench.launcher import Child, Launcher
 Start: TypeAlias = Callable[[Side, str], Launcher]
 """A template of a side's interpreter for a framework, which starts when it is first used."""
 
-RENEWED = 5
-"""Pairs after which templates that cannot change sides are started anew."""
-
 
 @define
 class Templates:
@@ -33,15 +31,13 @@ class Templates:
     start: Start
     chance: Random
     _kept: dict[tuple[str, str], list[Launcher]] = field(factory=dict)
-    _pairs: dict[tuple[str, str], int] = field(factory=dict)
 
     def for_pair(self, frameworks: Mapping[Role, str], label: str) -> Open:
         """What opens the two processes of the next pair of these frameworks."""
         key = (frameworks["base"], frameworks["head"])
-        count = self._pairs[key] = self._pairs.get(key, 0) + 1
         swapped = key[0] == key[1] and self._alike
-        if key in self._kept and not swapped and count % RENEWED == 1:
-            _close(self._kept.pop(key))
+        if not swapped:
+            _close(self._kept.pop(key, []))
         if key not in self._kept:
             self._kept[key] = [self.start(self.sides[r], frameworks[r]) for r in ROLES]
         served = self.chance.sample(self._kept[key], 2) if swapped else self._kept[key]

@@ -101,7 +101,8 @@ class Verdict:
     low: float | None = None
     """The ratio is above this but for an error of `alpha`; None where nothing is known."""
     high: float | None = None
-    """The ratio is below this but for an error of `beta`; None where nothing is known."""
+    """The ratio is below this but for an error of `beta`, of `alpha` where it is better; None where
+    nothing is known."""
     alpha: float = field(validator=[gt(0.0), le(1.0)])
     """The error of this question that `worse` may be, whenever it is said."""
     beta: float = field(validator=[gt(0.0), le(1.0)])
@@ -109,7 +110,7 @@ class Verdict:
     more_pairs: int | None = None
     """About how many pairs more would decide it, if things stay as they are."""
     better: bool = False
-    """Whether the head is known to be better than the base."""
+    """Whether the head is shown to be better by more than the tolerance, but for `alpha`."""
 
 
 @frozen(kw_only=True)
