@@ -10,7 +10,9 @@ import psutil
 import pytest
 from attrs import evolve
 
+from convbench import machine
 from convbench.errors import BrokenSide
+from convbench.gate import probing
 from convbench.gate.probing import OLDEST, SAME, Incomparable, comparable, facts
 from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher
@@ -92,6 +94,12 @@ def test_an_answer_is_the_sides_environment(tmp_path):
     answer = json.dumps(as_json(entries.ENVIRONMENT))
     found = facts(fake(tmp_path, f"cat <<'END'\n{answer}\nEND"))
     assert found == SideFacts(role="base", given="x", meaning="", environment=entries.ENVIRONMENT)
+
+
+def test_the_gate_knows_its_own_environment_without_asking(monkeypatch):
+    monkeypatch.setattr(probing, "run", lambda *_, **__: pytest.fail("it was asked"))
+    found = facts(Side(role="head", given=".", meaning="this interpreter"))
+    assert found.environment.packages == machine.environment(Path.cwd()).packages
 
 
 def test_the_oldest_python_is_the_one_that_is_asked_for():

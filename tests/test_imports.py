@@ -99,8 +99,8 @@ ALLOWED = {
     "processes": ("errors", "interrupts", "units"),
     "gate": (
         *("architectures", "check", "errors", "estimates", "examination", "files", "frameworks"),
-        *("gate", "graph", "guard", "interrupts", "launcher", "messages", "modes", "own"),
-        "parity",
+        *("gate", "graph", "guard", "interrupts", "launcher", "machine", "messages"),
+        *("modes", "own", "parity"),
         *("plausibility", "processes", "record", "stats", "tables", "timing", "units"),
     ),
     "runner": (

@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -117,6 +118,7 @@ def _gpu() -> tuple[str | None, str | None]:
         return None, None
 
 
+@cache
 def _cpu() -> str:
     import cpuinfo  # noqa: PLC0415  (takes a second, and only a report needs it)
 

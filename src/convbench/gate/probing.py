@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import frozen
 
-from convbench import record
+from convbench import machine, record
 from convbench.errors import BadRecord, BrokenSide, ConvbenchError, one_line
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, SideFacts
@@ -39,6 +40,9 @@ class Incomparable(ConvbenchError):
 
 def facts(side: Side, limit_s: Second = LIMIT) -> SideFacts:
     """The side with its machine and its software; raises BrokenSide."""
+    if side.python == sys.executable and not side.path and side.folder is None:
+        here = machine.environment(Path.cwd())  # whose answer is the gate's own
+        return SideFacts(role=side.role, given=side.given, meaning=side.meaning, environment=here)
     asked = _asked(side, ["-c", VERSION], limit_s)
     version = re.fullmatch(r"(\d+)\.(\d+)", asked.output.strip())
     if asked.code or version is None:
