@@ -157,6 +157,7 @@ def baseline(pytester, *options):
     )
 
 
+@pytest.mark.slow
 def test_a_baseline_is_recorded_described_and_compared_with(pytester):
     with baseline(pytester, "--processes", "6", "--pass", "forward") as process:
         said, errors = output(process)
@@ -187,6 +188,7 @@ def test_a_baseline_that_cannot_be_recorded_is_one_sentence(pytester, options, s
     assert not written_in(pytester.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("send", "number", "status"),
     [(os.kill, signal.SIGTERM, 143), (os.killpg, signal.SIGINT, pytest.ExitCode.INTERRUPTED)],
