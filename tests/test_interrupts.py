@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from convbench.interrupts import USUAL, Interrupts, deferred
+from convbench.interrupts import ENDING, Interrupts, deferred
 
 
 @pytest.fixture
@@ -49,11 +49,13 @@ def test_a_handler_of_somebody_elses_is_left_alone():
     assert heard == [signal.SIGTERM]
 
 
-@pytest.mark.parametrize("numbers", [[], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize(
+    "numbers", [[], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT], [signal.SIGHUP] * 3]
+)
 def test_what_is_deferred_takes_effect_afterwards_and_once(numbers):
-    before = {number: signal.getsignal(number) for number in USUAL}
+    before = {number: signal.getsignal(number) for number in ENDING}
     came, within = [], []
-    for number in USUAL:
+    for number in ENDING:
         signal.signal(number, lambda number, _: came.append(number))
     try:
         with deferred():
@@ -65,6 +67,15 @@ def test_what_is_deferred_takes_effect_afterwards_and_once(numbers):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_what_is_ignored_is_left_to_be_ignored_by_programs_that_are_started_within():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_in_another_thread_nothing_is_deferred():

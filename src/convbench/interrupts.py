@@ -11,6 +11,9 @@ from typing import Any
 
 USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
+ENDING = (*USUAL, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""What asks a program to end."""
+
 
 class Interrupts:
     """What the signals that ask a program to end do to a run."""
@@ -51,9 +54,11 @@ def deferred() -> Iterator[None]:
         yield  # signals are handled in the main thread alone
         return
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in USUAL}
-    # One that is None was set by somebody who does not speak Python.
-    ours = {number: handler for number, handler in handlers.items() if handler is not None}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    # One that is None was set by somebody who does not speak Python. What is ignored stays so, also
+    # in the programs that are started within.
+    left = (None, signal.SIG_IGN)
+    ours = {number: handler for number, handler in handlers.items() if handler not in left}
     for number in ours:
         signal.signal(number, lambda number, _: came.append(number))
     try:

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 
 from convbench.examination import Open
+from convbench.interrupts import ENDING
 from convbench.launcher import Child, Launcher
 from convbench.messages import Own
 
 SLOW: float = 3600
 """Seconds that one side may take for one network: double precision is not fast."""
+LEFT = (signal.SIG_IGN, None)
+"""What is ignored stays so, which is what nohup is for; None is a handler that is not Python's."""
 
 
 @contextlib.contextmanager
@@ -20,15 +23,19 @@ def cleaning_up() -> Iterator[None]:
     """Lets a signal that ends the command end it as an error does: with nothing left behind."""
 
     def leave(number: int, _: object) -> None:
+        for other in before:  # what is being taken away is taken away whole
+            signal.signal(other, signal.SIG_IGN)
         sys.exit(128 + number)
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), leave) for name in names}
+    before = {n: signal.getsignal(n) for n in ENDING if signal.getsignal(n) not in LEFT}
+    for number in before:
+        if number != signal.SIGINT:  # which raises KeyboardInterrupt
+            signal.signal(number, leave)
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
