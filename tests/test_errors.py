@@ -59,6 +59,11 @@ SENTENCES = [
         "head 'v1': the folder models: it is empty; name another",
     ),
     (
+        errors.FromWorkingTree("net", "/repo/net.py"),
+        "it imports net from /repo/net.py of the working tree, and not from its own worktree; "
+        "install it by --install, or put the folder that holds it on PYTHONPATH",
+    ),
+    (
         errors.BadRecord("journal, line 3", "JSON", "'x'"),
         "journal, line 3: wanted JSON, found 'x'",
     ),

@@ -274,3 +274,53 @@ def test_a_side_that_cannot_be_is_told_in_the_files_too(run, tmp_path):  # noqa:
     assert result.status == 2
     assert result.broken[0].role == "head"
     assert all("it has no bin/python" in file.read_text("utf-8") for file in files)
+
+
+HIDDEN = """
+import sys
+sys.path.insert(0, {place!r})
+import helper
+{model}
+"""
+MODEL = ("--model", "mine:Mine", "--model-input", "1,28,28", *LOOSE)
+TORCH = "from torch.nn import Flatten as Mine"
+
+
+@pytest.mark.parametrize(
+    ("framework", "model"),
+    [
+        (fakes.NAME, "from tests.fakes import Small as Mine"),
+        pytest.param("pytorch", TORCH, marks=pytest.mark.pytorch),
+    ],
+)
+def test_a_model_with_code_of_the_working_tree_is_not_timed(run, repository, framework, model):  # noqa: F811
+    place = repository / "python"
+    place.mkdir()
+    (place / "helper.py").touch()
+    text = HIDDEN.format(place=str(place), model=model)
+    (repository / "mine.py").write_text(text, encoding="utf-8")
+    git(repository, "add", "mine.py")
+    git(repository, "commit", "--quiet", "--message", "A model")
+    sides = ("--base", "HEAD", "--head", "HEAD", "--install", "none", "--framework", framework)
+    file = repository / "gate.json"
+    done = run("gate", *sides, *MODEL, "--budget", "60s", "--json", file)
+    result = saved.read(file)
+    said = f"it imports helper from {place}/helper.py of the working tree, and not"
+    assert done.status == 2
+    assert said in result.broken[0].reason
+    assert not result.pairs
+    structure = [note for note in result.notes if "structure was not compared" in note]
+    assert framework == fakes.NAME or said in structure[0]
+
+
+@pytest.mark.pytorch
+def test_a_model_that_two_interpreters_find_in_one_place_is_told(run, tmp_path, monkeypatch):  # noqa: F811
+    (tmp_path / "mine.py").write_text(TORCH.replace("Flatten", "ReLU"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    head = script(tmp_path / "python", f'exec {sys.executable} "$@"')
+    file = tmp_path / "gate.json"
+    sides = ("--base", ".", "--head", head, "--framework", "pytorch")
+    run("gate", *sides, *MODEL, "--budget", "1s", "--json", file)
+    assert saved.read(file).notes == (
+        "Both sides import mine from mine.py: only what is installed differs.",
+    )

@@ -16,13 +16,14 @@ from typing import Any
 
 import psutil
 import pytest
+from attrs import evolve
 
 from convbench.errors import BadOption, Unsupported, WorkerFailed
 from convbench.gate.loop import Loop
 from convbench.gate.node_ids import Chosen, choose
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, Question
-from tests.conftest import ROOT, output, wait_for
+from tests.conftest import ROOT, output, script, wait_for
 
 pytestmark = pytest.mark.processes
 TIMEOUT = 120
@@ -422,3 +423,74 @@ def test_a_slower_revision_is_found(project):
     (verdict,) = result["verdicts"]
     assert verdict["outcome"] == "worse"
     assert verdict["ratio"] == pytest.approx(2)
+
+
+IMPORTS = """
+import os, sys
+sys.path.insert(0, {place!r})
+import helper
+"""
+
+
+def imports(place: Path) -> str:
+    place.mkdir(parents=True)
+    (place / "helper.py").touch()
+    return dedent(IMPORTS).format(place=str(place)) + dedent(SPEED)
+
+
+def evolve_head(sides: dict[str, Side], **changes: Any) -> dict[str, Side]:
+    return {**sides, "head": evolve(sides["head"], **changes)}
+
+
+def test_code_of_the_user_s_working_tree_is_not_timed_for_a_revision(project, tmp_path):
+    place = tmp_path / "tree" / "python"
+    sides = project(head=imports(place))
+    sides = evolve_head(sides, tree=tmp_path / "tree")
+    (broken,) = chosen([FILE], sides).broken
+    assert broken.role == "head"
+    assert f"it imports helper from {place}/helper.py of the working tree, and not" in broken.reason
+
+
+def test_code_of_the_working_tree_that_a_test_imports_late_does_not_count(project, tmp_path):
+    place = tmp_path / "tree" / "python"
+    late = imports(place).partition("import os\n")[0].strip().replace("\n", "; ")
+    sides = project(head=SPEED.replace(SIGNATURE, f"{SIGNATURE}\n        {late}"))
+    sides = evolve_head(sides, tree=tmp_path / "tree")
+    found = chosen([ONE], sides)
+    assert not found.broken
+    assert f"it imports helper from {place}/helper.py of the working tree" in failure(found)
+
+
+@pytest.mark.parametrize("inside", ["venv/lib/site-packages", "convbench-side-1-x/worktree"])
+def test_what_is_installed_or_checked_out_within_the_working_tree_is_no_code_of_it(
+    project, tmp_path, inside
+):
+    sides = project(head=imports(tmp_path / "tree" / inside))
+    sides = evolve_head(sides, tree=tmp_path / "tree")
+    found = chosen([ONE], sides)
+    assert not found.broken
+    assert found.subjects[ONE](1)
+
+
+def test_a_python_path_into_the_working_tree_is_not_handed_to_pytest(
+    project, tmp_path, monkeypatch
+):
+    place = tmp_path / "tree" / "python"
+    imports(place)
+    monkeypatch.setenv("PYTHONPATH", f"{place}{os.pathsep}{os.environ['PYTHONPATH']}")
+    sides = project(head=f"import helper\n{dedent(SPEED)}")
+    assert not chosen([ONE], sides).broken
+    (broken,) = chosen([ONE], evolve_head(sides, tree=tmp_path / "tree")).broken
+    assert "No module named 'helper'" in broken.reason
+
+
+def test_code_that_two_interpreters_share_is_told(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = imports(tmp_path / "lib")
+    sides = project(base=text, head=text)
+    assert chosen([ONE], sides).notes == ()
+    other = str(script(tmp_path / "python", f'exec {sys.executable} "$@"'))
+    assert chosen([ONE], evolve_head(sides, python=other)).notes == (
+        "Both sides import helper from lib/helper.py: only what is installed differs.",
+    )
+    assert chosen([ONE], evolve_head(sides, python=other, tree=tmp_path / "no")).notes == ()

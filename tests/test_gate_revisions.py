@@ -17,7 +17,9 @@ import psutil
 import pytest
 from attrs import evolve
 
+import convbench
 from convbench import cli, messages, processes
+from convbench.commands.children import cleaning_up
 from convbench.errors import BrokenSide
 from convbench.gate import revisions
 from convbench.gate.pairs import take
@@ -87,36 +89,65 @@ def test_a_python_path_into_the_working_tree_leads_into_the_revisions(repository
     with sides("v1", ".", Installation(command="true")) as both:
         assert both["base"].path == (str(both["base"].folder / "src"),)
         assert ask(both["base"], VALUE) == "1"
-        assert both["base"].environment["PYTHONPATH"].endswith(path)
+        assert both["base"].environment["PYTHONPATH"].endswith(f"{os.pathsep}{elsewhere}")
+        assert both["head"].environment["PYTHONPATH"] == path
 
 
-def test_a_revision_is_run_where_the_gate_was_started(repository, monkeypatch):
-    monkeypatch.chdir(repository / "src")
-    with sides("v1", ".", BARE) as both:
-        assert both["base"].folder.name == "src"
-        assert ask(both["base"], VALUE) == "1"
+@pytest.fixture
+def elsewhere(repository):
+    """The package in `python/`, where an editable installation in the gate's Python finds it."""
+    for number in (1, 2):
+        package = repository / "python" / "other"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text(f"VALUE = {number}\n")
+        git(repository, "add", "python")
+        git(repository, "commit", "--quiet", "--message", f"Other {number}")
+    (package / "__init__.py").write_text("VALUE = 3\n")
+    return package.parent
 
 
-def test_a_folder_that_a_revision_does_not_have_is_told(repository, monkeypatch, temporary):
-    monkeypatch.chdir(repository / "later")
-    with pytest.raises(BrokenSide, match=r"later of revision .*: it has no such folder; start"):
-        ExitStack().enter_context(sides("v1", ".", BARE))
-    assert nothing_is_left(repository, temporary)
+OTHER = "import other; print(other.VALUE)"
 
 
-def test_what_git_tells_a_hook_does_not_lead_into_its_repository(
-    repository, monkeypatch, temporary
+def test_what_is_editably_installed_in_the_gate_s_python_is_each_revision_s_own(
+    elsewhere, monkeypatch
 ):
-    monkeypatch.setenv("GIT_DIR", ".git")
-    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git" / "index"))
-    before = (repository / ".git" / "index").read_bytes()
-    show = "import subprocess as s; print(s.getoutput('git rev-parse --show-toplevel'))"
-    with sides("v1", ".", BARE) as both:
-        assert ask(both["base"], show) == str(both["base"].folder)
-    for name in processes.OF_A_HOOK:
-        monkeypatch.delenv(name, raising=False)
-    assert (repository / ".git" / "index").read_bytes() == before
-    assert nothing_is_left(repository, temporary)
+    monkeypatch.setattr("sys.path", [*sys.path, str(elsewhere)])
+    with sides("HEAD~1", "HEAD", BARE) as both:
+        assert [ask(side, OTHER) for side in both.values()] == ["1", "2"]
+
+
+def test_a_gate_that_is_started_in_a_subfolder_finds_the_package_in_the_top_folder_s_src(
+    repository, monkeypatch
+):
+    (repository / "later" / "src").mkdir()
+    monkeypatch.chdir(repository / "later")
+    with sides("v2", "HEAD", BARE) as both:
+        assert [ask(side, VALUE) for side in both.values()] == ["2", "2"]
+        assert {side.folder.name for side in both.values()} == {"later"}
+
+
+def test_what_one_revision_lacks_is_not_taken_from_the_working_tree(elsewhere, monkeypatch):
+    installed = elsewhere.parent / "venv" / "site-packages"
+    path = (elsewhere, installed)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, path)))
+    with sides("v2", "HEAD", BARE) as both:
+        assert ask(both["head"], OTHER) == "2"
+        with pytest.raises(AssertionError, match="No module named 'other'"):
+            ask(both["base"], OTHER)
+        for side in both.values():
+            folders = side.environment["PYTHONPATH"].split(os.pathsep)
+            assert str(elsewhere) not in folders
+            assert str(installed) in folders, "what is installed there is no side's code"
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_convbench_of_the_working_tree_is_no_revision_s():
+    source = Path(convbench.__file__).parents[1]
+    with sides("v1", "v2", BARE) as both:
+        side = evolve(both["base"], path=(str(source),), tree=source)
+        with pytest.raises(BrokenSide, match=r"it imports convbench from .* of the working tree"):
+            facts(side)
 
 
 PTH = """\
@@ -293,6 +324,25 @@ def test_an_interrupt_waits_until_all_is_removed(repository, temporary, monkeypa
     monkeypatch.setattr(revisions, "_git", interrupted)
     with pytest.raises(KeyboardInterrupt), sides("v1", "v2", BARE):
         pass
+    assert nothing_is_left(repository, temporary)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_again_and_again_wait_until_all_is_removed(
+    repository, temporary, monkeypatch, number
+):
+    git_ = revisions._git
+
+    def ended_(folder, *words):
+        if words[:2] == ("worktree", "remove"):
+            signal.raise_signal(number)
+        done = git_(folder, *words)
+        signal.raise_signal(number)
+        return done
+
+    with pytest.raises(SystemExit) as left, cleaning_up(), sides("v1", "v2", BARE):
+        monkeypatch.setattr(revisions, "_git", ended_)
+    assert left.value.code == 128 + number
     assert nothing_is_left(repository, temporary)
 
 

@@ -171,6 +171,20 @@ class BrokenSide(ConvbenchError):
 
 
 @frozen(str=False, eq=False)
+class FromWorkingTree(ConvbenchError):
+    """A revision's process has imported what both sides have."""
+
+    module: str
+    file: str
+
+    def __str__(self) -> str:
+        return (
+            f"it imports {self.module} from {self.file} of the working tree, and not from its own "
+            f"worktree; install it by --install, or put the folder that holds it on PYTHONPATH"
+        )
+
+
+@frozen(str=False, eq=False)
 class WorkerFailed(ConvbenchError):
     """One task could not be finished by its worker process; the other tasks are not affected."""
 

@@ -177,6 +177,8 @@ class Outlined:
 
     facts: tuple[tuple[str, str], ...]
     """What it is, as in `parameters` or `output of conv1`, and its value."""
+    file: str = ""
+    """Of the module that makes it."""
 
 
 @frozen

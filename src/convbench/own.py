@@ -73,6 +73,8 @@ class OwnModel:
     """None for cross-entropy."""
     path: tuple[str, ...] = ()
     """Where the process that asks finds its modules."""
+    not_from: str = ""
+    """The folder whose code is another side's; empty where there is none."""
 
 
 def refer(given: object) -> Reference:

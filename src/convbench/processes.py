@@ -16,6 +16,7 @@ import psutil
 from attrs import frozen
 
 from convbench.errors import one_line
+from convbench.foreign import belongs
 from convbench.interrupts import deferred
 from convbench.units import Byte, Second
 
@@ -93,11 +94,17 @@ def run(
         return Ran(process.returncode, _end_of(output), _end_of(errors))
 
 
-def inherited(path: Sequence[str] = ()) -> dict[str, str]:
-    """This process's environment variables, with folders put before those of PYTHONPATH."""
+def inherited(path: Sequence[str] = (), without: Path | None = None) -> dict[str, str]:
+    """This process's environment variables, with folders put before those of PYTHONPATH.
+
+    Of those it leaves out what is a folder's own.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in OF_A_HOOK}
-    if path:
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [*path, kept.get("PYTHONPATH")]))
+    given = [at for at in kept.pop("PYTHONPATH", "").split(os.pathsep) if at]
+    if without is not None:
+        given = [at for at in given if not (Path(at).is_absolute() and belongs(at, str(without)))]
+    if folders := [*path, *given]:
+        kept["PYTHONPATH"] = os.pathsep.join(folders)
     return kept
 
 

@@ -197,7 +197,7 @@ class Child:
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
                 case messages.Outline(own=own):
-                    return messages.Outlined(worker_own.outline(own))
+                    return worker_own.outline(own)
                 case messages.Rounds(count=count, iterations=iterations):
                     return self._rounds(count, iterations)
                 case messages.Examine():

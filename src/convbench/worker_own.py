@@ -12,10 +12,11 @@ import numpy as np
 from attrs import frozen
 
 from convbench import host_memory
-from convbench.errors import ConvbenchError, Unsupported, is_about_memory
+from convbench.errors import ConvbenchError, FromWorkingTree, Unsupported, is_about_memory
 from convbench.fidelity.loading import tracer_of
+from convbench.foreign import imported
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
-from convbench.messages import PrepareOwn
+from convbench.messages import Outlined, PrepareOwn
 from convbench.own import OwnModel, said
 from convbench.units import Byte, Second, count, shape
 
@@ -41,7 +42,7 @@ class ForeignModel(ConvbenchError):
         return f"it is a model of {self.framework}, not of {self.found}; leave out framework="
 
 
-def outline(own: OwnModel) -> tuple[tuple[str, str], ...]:
+def outline(own: OwnModel) -> Outlined:
     """Totals of a model, and what leaves each of its layers as they are executed.
 
     Raises ConvbenchError, such as for a model that cannot be traced, and what the model raises.
@@ -49,16 +50,24 @@ def outline(own: OwnModel) -> tuple[tuple[str, str], ...]:
     model = _maker(own)()
     tracer = tracer_of(model)
     found = tracer.trace(model, own.make.label, tracer.image_of(model) or own.input)
+    _refuse_foreign(own)
     layers = [(f"output of {step.address}", shape(step.output)) for step in found.steps]
     totals = {"parameters": found.parameters, "buffers": found.buffers}
     macs = {"multiply-accumulates": sum(step.macs for step in found.steps), "layers": len(layers)}
-    return (*((name, count(value)) for name, value in (totals | macs).items()), *layers)
+    facts = (*((name, count(value)) for name, value in (totals | macs).items()), *layers)
+    return Outlined(facts, getattr(sys.modules[own.make.module], "__file__", None) or "")
 
 
 def _maker(own: OwnModel) -> Callable[[], Any]:
     """What makes the model, imported."""
     sys.path[:] = [*own.path, *(place for place in sys.path if place not in own.path)]
     return _without_arguments(own.make.load())
+
+
+def _refuse_foreign(own: OwnModel) -> None:
+    """Raises FromWorkingTree if by now anything was imported from where nothing may be."""
+    for found in imported(own.not_from).items() if own.not_from else ():
+        raise FromWorkingTree(*found)
 
 
 def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
@@ -79,6 +88,7 @@ def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
     random = np.random.default_rng(task.seed)
     images = random.standard_normal((task.batch, *own.input), dtype=np.float32)
     answer = _answer(framework, model, images)
+    _refuse_foreign(own)
     classes = 1 if pass_ == "forward" else _classes(own, answer)
     labels = random.integers(classes, size=task.batch, dtype=np.int64)
     step = framework.own_step(model, pass_, images, labels, loss)

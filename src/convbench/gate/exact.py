@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from convbench import messages
 from convbench.architectures import architecture
 from convbench.check import CheckReport
 from convbench.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.examination import Settings, parity
+from convbench.gate.sides import shared
 from convbench.gate.subjects import Subject
 from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
@@ -53,15 +54,18 @@ def outlines(subject: Subject, templates: Templates, own: Mapping[Role, OwnModel
 
     Where one side can and the other cannot, they are not the same, and nobody knows how.
     """
+    made_in: dict[Role, dict[str, str]] = {}
 
     def ask(child: Child, role: Role) -> Facts:
-        return dict(_answer(child, messages.Outline(own[role]), messages.Outlined).facts)
+        told = _answer(child, messages.Outline(own[role]), messages.Outlined)
+        made_in[role] = {own[role].make.module: told.file}
+        return dict(told.facts)
 
     found = _compared(subject, templates, ask)
     untold = [one for one in found.broken if one.role is not None]
     if len(untold) == len(found.broken) == len(ROLES):  # what no side can tell is no difference
         return Found(notes=[f"The structure was not compared: {untold[0].reason}."])
-    return found
+    return evolve(found, notes=shared(templates.sides, made_in))
 
 
 def _compared(subject: Subject, templates: Templates, ask: Callable[[Child, Role], Facts]) -> Found:

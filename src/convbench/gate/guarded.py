@@ -1,7 +1,7 @@
 """Runs a command of a side, of which nothing is left when it ends, or the gate does.
 
 Started as `python -m convbench.gate.guarded PATH COMMAND…`, by the gate's own interpreter: the one
-of the side need not have convbench. PATH is put before PYTHONPATH.
+of the side need not have convbench. PATH is its PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ NOT_STARTED = 127
 def main() -> None:
     """Ends as the command does."""
     path, *command = sys.argv[1:]
-    environment = {**os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, (path, environment.get("PYTHONPATH", "")))
-    )
+    environment = {**os.environ, "PYTHONPATH": path}
 
     def run() -> None:
         try:

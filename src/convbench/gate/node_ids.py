@@ -27,6 +27,7 @@ from convbench.errors import BadOption, Unsupported, WorkerFailed
 from convbench.gate.loop import TakePair
 from convbench.gate.side_pytest import Ran, called, run
 from convbench.gate.sides import Side
+from convbench.gate.sides import shared as shared_code
 from convbench.gate.values import ROLES, Broken, Pair, Role, Sample
 from convbench.units import Second
 
@@ -77,8 +78,23 @@ def choose(
     return Chosen(
         subjects={name: partial(shared.take, name) for name in shared.subjects},
         broken=(*broken, *(_removed(name, sides["head"]) for name in removed)),
-        notes=_notes([*new], sides["base"]),
+        notes=(*_notes([*new], sides["base"]), *shared_code(sides, _code(collected))),
     )
+
+
+def _code(collected: Mapping[str, Mapping[Role, Ran]]) -> dict[Role, dict[str, str]]:
+    """The modules of the user's own that the tests import, and their files; not the tests."""
+    files = (PurePath(name.partition("::")[0]) for name in collected)
+    tests = {part for file in files for part in (*file.parts, file.stem, "conftest")}
+    return {
+        role: {
+            name: at
+            for ran in collected.values()
+            for name, at in ran[role].of("shared").items()
+            if name not in tests
+        }
+        for role in ROLES
+    }
 
 
 def _require_usable(tests: Sequence[str], sides: Sides) -> None:
@@ -117,8 +133,8 @@ def _collected(
 def _collect(name: str, side: Side, test: str, timeout_s: Second) -> Ran:
     """What a side has under a node id; raises WorkerFailed if that is not a benchmark."""
     ran = run(side, ["--collect-only", test], timeout_s)
-    for at, why in ran.of("error").items():
-        raise WorkerFailed(name, COLLECTING, f"{at}: {why}")
+    for fault in ran.faults:
+        raise WorkerFailed(name, COLLECTING, fault)
     if not ran.finished:
         raise ran.failure(name, COLLECTING)
     timed, untimed = ran.of("timed"), ran.of("untimed")
@@ -219,8 +235,8 @@ def _measured(
     if not ran.finished:
         culprits = [ran.running] if ran.running in wanted else wanted
         failed |= {test: ran.failure(side, TIMING) for test in culprits if test}
-    for at, why in ran.of("error").items():
-        failed |= {test: WorkerFailed(side, COLLECTING, f"{at}: {why}") for test in wanted}
+    for fault in ran.faults:
+        failed |= {test: WorkerFailed(side, COLLECTING, fault) for test in wanted}
     if failed:
         return {}, failed
     samples = _samples(ran.timings)

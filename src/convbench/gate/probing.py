@@ -10,7 +10,8 @@ from pathlib import Path
 from attrs import frozen
 
 from convbench import machine, record
-from convbench.errors import BadRecord, BrokenSide, ConvbenchError, one_line
+from convbench.errors import BadRecord, BrokenSide, ConvbenchError, FromWorkingTree, one_line
+from convbench.foreign import belongs
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, SideFacts
 from convbench.processes import Ran, run
@@ -21,6 +22,7 @@ LIMIT: Second = 120
 """For an answer; a busy machine needs seconds."""
 OLDEST = (3, 11)
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+FILE = "import convbench; print(convbench.__file__)"
 SAME = ("cpu", "cores", "memory_bytes", "gpu", "driver", "system")
 """What both sides must have the same of, or a ratio says nothing about the software."""
 SHOWN = ("python", "convbench", "commit")
@@ -55,6 +57,9 @@ def facts(side: Side, limit_s: Second = LIMIT) -> SideFacts:
         what = f"is Python {asked.output.strip()}, and convbench needs {oldest} or newer"
         raise _broken(side, f"{side.python} {what}; name a newer one")
     ran = _asked(side, ["-m", "convbench", "environment", "--format", "json"], limit_s)
+    file = _asked(side, ["-c", FILE], limit_s).output.strip() if side.tree else ""
+    if file and belongs(file, str(side.tree)):
+        raise _broken(side, str(FromWorkingTree("convbench", file)))
     return SideFacts(
         role=side.role, given=side.given, meaning=side.meaning, environment=_answer(side, ran)
     )

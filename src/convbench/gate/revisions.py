@@ -12,12 +12,13 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 from convbench.errors import Unsupported, nearest
+from convbench.foreign import PREFIX
 from convbench.interrupts import deferred
 from convbench.processes import Ran, activated, inherited, programs_of, python_path, run
 from convbench.units import Second
@@ -28,8 +29,6 @@ NO_INSTALL = "none"
 VENV = ("-m", "venv")
 WITH_PIP = "{python} -m pip install -e ."
 WITH_UV = "uv pip install --python {python} -e ."
-PREFIX = "convbench-side-"
-"""How the names of temporary folders begin."""
 
 
 @frozen(kw_only=True)
@@ -109,12 +108,13 @@ def installed(revision: Revision, how: Installation) -> Iterator[Installed]:
             if not folder.is_dir():
                 why, remedy = "it has no such folder", "start the gate in one that both sides have"
                 raise Unsupported(f"{revision.inside} of revision {revision.short}", why, remedy)
-            python, path = sys.executable, _moved(revision, worktree)
+            python, path = sys.executable, _moved(revision, worktree, python_path())
             if how.command == NO_INSTALL:
-                path = [str(at) for at in (folder / "src", folder) if at.is_dir()] + path
+                path = _uninstalled(revision, worktree)
             else:
                 python = _environment(revision, place / "environment", folder, how)
-            yield Installed(python=python, path=tuple(path), folder=folder)
+            there = dict.fromkeys(str(at) for at in path if at.is_dir())
+            yield Installed(python=python, path=tuple(there), folder=folder)
 
 
 @contextlib.contextmanager
@@ -139,16 +139,16 @@ def _worktree(revision: Revision, at: Path, how: Installation) -> Iterator[None]
         yield
     finally:
         with deferred():
-            _remove(revision, at)
+            _remove(revision.top, at)
 
 
-def _remove(revision: Revision, worktree: Path) -> None:
+def _remove(top: Path, worktree: Path) -> None:
     """Takes a worktree away, also one that git was adding when it was ended."""
     with contextlib.suppress(Unsupported):
-        if _git(revision.top, "worktree", "remove", "--force", "--force", str(worktree)).code:
+        if _git(top, "worktree", "remove", "--force", "--force", str(worktree)).code:
             shutil.rmtree(worktree, ignore_errors=True)
-            _git(revision.top, "worktree", "unlock", str(worktree))
-            _git(revision.top, "worktree", "prune")
+            _git(top, "worktree", "unlock", str(worktree))
+            _git(top, "worktree", "prune")
 
 
 def _environment(revision: Revision, at: Path, folder: Path, how: Installation) -> str:
@@ -175,13 +175,24 @@ def _environment(revision: Revision, at: Path, folder: Path, how: Installation) 
     return python
 
 
-def _moved(revision: Revision, worktree: Path) -> list[str]:
-    """The folders of PYTHONPATH that lie in the user's working tree, as the worktree has them.
+def _uninstalled(revision: Revision, worktree: Path) -> list[Path]:
+    """Where a revision's code may lie, as far as anybody can tell that does not install it.
+
+    An editable installation of the user's in the gate's Python is a folder of `sys.path`.
+    """
+    known = [*python_path(), *(Path(at) for at in sys.path if at)]
+    roots = worktree / revision.inside, worktree
+    first, last = ([root / "src", root] for root in roots)
+    return [*first, *_moved(revision, worktree, known), *last]
+
+
+def _moved(revision: Revision, worktree: Path, folders: Iterable[Path]) -> list[Path]:
+    """Those of the folders that lie in the user's working tree, as the worktree has them.
 
     Both sides would import what lies there otherwise, whatever they were to be.
     """
-    inside = [at.resolve() for at in python_path() if at.resolve().is_relative_to(revision.top)]
-    return [str(worktree / at.relative_to(revision.top)) for at in inside]
+    inside = [at.resolve() for at in folders if at.resolve().is_relative_to(revision.top)]
+    return [worktree / at.relative_to(revision.top) for at in inside]
 
 
 def _top(folder: Path) -> Path | None:

@@ -155,7 +155,8 @@ class Gate:
 
     def _own(self, own: OwnModel, role: Role) -> OwnModel:
         """A model of the user's own as a side has it."""
-        return evolve(own, path=self.sides[role].model_path)
+        side = self.sides[role]
+        return evolve(own, path=side.model_path, not_from=str(side.tree or ""))
 
     def result(self) -> GateResult:
         """What is known so far."""

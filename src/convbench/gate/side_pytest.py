@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,11 +14,12 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from convbench.errors import WorkerFailed, one_line
+from convbench import foreign
+from convbench.errors import FromWorkingTree, WorkerFailed, one_line
 from convbench.gate.sides import Side
 from convbench.gate.values import Role
 from convbench.launcher import end
-from convbench.processes import ending
+from convbench.processes import ending, inherited
 from convbench.units import Second
 
 PLUGIN = "convbench_gate_witness"
@@ -28,7 +28,17 @@ LOOK: Second = 0.1
 WORDS = 200
 
 What: TypeAlias = Literal[
-    "plugin", "error", "timed", "untimed", "began", "failed", "skipped", "ended", "finished"
+    "plugin",
+    "error",
+    "timed",
+    "untimed",
+    "began",
+    "failed",
+    "skipped",
+    "ended",
+    "finished",
+    "foreign",
+    "shared",
 ]
 
 
@@ -42,7 +52,7 @@ class Fact:
 
     what: What
     of: str = ""
-    """A node id, or the name of a plugin."""
+    """A node id, or the name of a plugin or module."""
     why: str = field(default="", converter=_short)
 
 
@@ -65,6 +75,12 @@ class Ran:
     def finished(self) -> bool:
         """Whether pytest came to its end, whatever it found."""
         return not self.ended and any(fact.what == "finished" for fact in self.facts)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with all of it: files that cannot be collected, code of another side."""
+        foreign = [str(FromWorkingTree(*found)) for found in self.of("foreign").items()]
+        return [f"{at}: {why}" for at, why in self.of("error").items()] + foreign
 
     @property
     def running(self) -> str | None:
@@ -101,7 +117,9 @@ def run(
             options += [f"--gate-only={wanted}", "--benchmark-only", "--benchmark-enable"]
             options += [f"--benchmark-json={timings}"]
         shutil.copyfile(Path(__file__).with_name("witness.py"), folder / f"{PLUGIN}.py")
-        path = os.pathsep.join([name, *side.path])
+        shutil.copyfile(foreign.__file__, folder / f"{PLUGIN}_foreign.py")
+        path = inherited([name, *side.path], side.tree)["PYTHONPATH"]
+        options += [f"--gate-foreign={side.tree}"] if side.tree else [f"--gate-shared={Path.cwd()}"]
         command = [side.python, "-m", "pytest", *options, *arguments]
         ended = _run([path, *command], side.folder, folder, timeout_s)
         return Ran(

@@ -52,6 +52,8 @@ class Side:
     """Folders that go before those of PYTHONPATH."""
     folder: Path | None = None
     """Where its processes run; None for where the gate was started."""
+    tree: Path | None = None
+    """The user's working tree, if none of its code belongs to this side; None if some does."""
     changes: Mapping[str, str] = field(factory=dict)
     """The framework, mode and dtype that its tasks have instead of those of the command line."""
 
@@ -69,7 +71,7 @@ class Side:
 
         Two processes take turns. Threads that spin while theirs waits take the other's processors.
         """
-        inherits = inherited(self.path)
+        inherits = inherited(self.path, self.tree)
         if inherits.get("OMP_WAIT_POLICY", "").strip().lower() == "active":
             inherits["OMP_WAIT_POLICY"] = "passive"
         return inherits
@@ -116,8 +118,25 @@ def sides(base: str, head: str, how: Installation | None = None) -> Iterator[dic
                 python=made.python,
                 path=made.path,
                 folder=made.folder,
+                tree=found.top,
             )
         yield ready
+
+
+def shared(sides: Mapping[Role, Side], files: Mapping[Role, Mapping[str, str]]) -> list[str]:
+    """A sentence on modules that two interpreters import from one place; by module, on each side.
+
+    It is wanted where only a framework differs, and a mistake where they were to have the user's
+    code in two versions.
+    """
+    base, head = (sides[role] for role in ROLES)
+    if base.tree or head.tree or base.python == head.python or len(files) < len(ROLES):
+        return []
+    same = {name: at for name, at in files["base"].items() if at and files["head"].get(name) == at}
+    told = [f"{name} from {os.path.relpath(at)}" for name, at in same.items()]
+    if not told:
+        return []
+    return [f"Both sides import {', '.join(told)}: only what is installed differs."]
 
 
 def read(role: Role, text: str, folder: Path) -> Side | Revision:

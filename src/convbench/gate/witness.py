@@ -7,12 +7,17 @@ fact as JSON, so that it is known what was going on however the process ends.
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 FACTS, ONLY = "--gate-facts", "--gate-only"
+TREES = {
+    "foreign": "folder of which nothing may be imported",
+    "shared": "folder of which it is told what is imported",
+}
 OPTIONS = {"benchmark": "benchmark_only", "xdist": "numprocesses"}
 """What plugins are known by: under which names they are registered depends on who loads them."""
 
@@ -22,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("convbench gate")
     group.addoption(FACTS, type=Path, required=True, help="file that takes what is to be told")
     group.addoption(ONLY, type=Path, help="file with the node ids to run, a JSON list")
+    for what, help_ in TREES.items():
+        group.addoption(f"--gate-{what}", help=help_)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,8 +85,13 @@ class Witness:
         self.tell("ended", nodeid)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Tells that pytest came to its end, and has written what it was to write."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tells what was imported, and that pytest has come to its end and written its files."""
+        foreign = import_module(f"{__name__}_foreign")  # a copy, as this is one
+        for what in TREES:
+            if tree := session.config.getoption(f"--gate-{what}"):
+                for name, file in foreign.imported(tree).items():
+                    self.tell(what, name, file)
         self.tell("finished")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
