@@ -311,6 +311,7 @@ def test_a_model_with_code_of_the_working_tree_is_not_timed(run, repository, fra
     assert not result.pairs
     structure = [note for note in result.notes if "structure was not compared" in note]
     assert framework == fakes.NAME or said in structure[0]
+    assert "Uncommitted changes are in neither side: `.` is the working tree." in result.notes
 
 
 @pytest.mark.pytorch

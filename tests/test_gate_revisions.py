@@ -25,7 +25,7 @@ from convbench.gate import revisions
 from convbench.gate.pairs import take
 from convbench.gate.probing import comparable, facts
 from convbench.gate.revisions import Installation
-from convbench.gate.sides import Side, SideLauncher, sides
+from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
 from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
@@ -148,6 +148,48 @@ def test_a_convbench_of_the_working_tree_is_no_revision_s():
         side = evolve(both["base"], path=(str(source),), tree=source)
         with pytest.raises(BrokenSide, match=r"it imports convbench from .* of the working tree"):
             facts(side)
+
+
+def test_uncommitted_changes_that_no_side_has_are_told(repository):
+    with sides("v1", "v2", BARE) as both:
+        assert uncommitted(both) == [
+            "Uncommitted changes are in neither side: `.` is the working tree."
+        ]
+    with sides("v1", ".", BARE) as both:
+        assert uncommitted(both) == []
+    git(repository, "checkout", "--quiet", "--", ".")
+    (repository / "untracked").touch()
+    with sides("v1", "v2", BARE) as both:
+        assert uncommitted(both) == []
+
+
+def test_a_revision_is_run_where_the_gate_was_started(repository, monkeypatch):
+    monkeypatch.chdir(repository / "src")
+    with sides("v1", ".", BARE) as both:
+        assert both["base"].folder.name == "src"
+        assert ask(both["base"], VALUE) == "1"
+
+
+def test_a_folder_that_a_revision_does_not_have_is_told(repository, monkeypatch, temporary):
+    monkeypatch.chdir(repository / "later")
+    with pytest.raises(BrokenSide, match=r"later of revision .*: it has no such folder; start"):
+        ExitStack().enter_context(sides("v1", ".", BARE))
+    assert nothing_is_left(repository, temporary)
+
+
+def test_what_git_tells_a_hook_does_not_lead_into_its_repository(
+    repository, monkeypatch, temporary
+):
+    monkeypatch.setenv("GIT_DIR", ".git")
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git" / "index"))
+    before = (repository / ".git" / "index").read_bytes()
+    show = "import subprocess as s; print(s.getoutput('git rev-parse --show-toplevel'))"
+    with sides("v1", ".", BARE) as both:
+        assert ask(both["base"], show) == str(both["base"].folder)
+    for name in processes.OF_A_HOOK:
+        monkeypatch.delenv(name, raising=False)
+    assert (repository / ".git" / "index").read_bytes() == before
+    assert nothing_is_left(repository, temporary)
 
 
 PTH = """\

@@ -32,7 +32,7 @@ from convbench.gate.judging import ALPHA, BETA
 from convbench.gate.node_ids import Chosen
 from convbench.gate.revisions import Installation
 from convbench.gate.running import Gate, Plan
-from convbench.gate.sides import Side, SideLauncher, sides
+from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, Broken, GateResult, Role, SideFacts
 
@@ -82,7 +82,7 @@ def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
         with terminal.Display(console) as display:
             gate = Gate(plan, both, facts, _start(options), show=display.told)
             gate.broken += chosen.broken
-            gate.notes += chosen.notes
+            gate.notes += [*uncommitted(both), *chosen.notes]
             try:
                 gate.run()
             except KeyboardInterrupt:

@@ -98,6 +98,11 @@ def why_none(text: str, folder: Path) -> tuple[str, str]:
     return "no revision of this repository", "git branch --all lists those that have a name"
 
 
+def changed(top: Path) -> bool:
+    """Whether files that git knows are not as they were committed."""
+    return bool(_git(top, "status", "--porcelain", "--untracked-files=no").output.strip())
+
+
 @contextlib.contextmanager
 def installed(revision: Revision, how: Installation) -> Iterator[Installed]:
     """The revision, checked out and installed; raises Unsupported if it cannot be."""

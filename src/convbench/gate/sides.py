@@ -123,6 +123,14 @@ def sides(base: str, head: str, how: Installation | None = None) -> Iterator[dic
         yield ready
 
 
+def uncommitted(sides: Mapping[Role, Side]) -> list[str]:
+    """A sentence where the user's working tree is not what any side has; raises Unsupported."""
+    trees = {side.tree for side in sides.values()}
+    if None in trees or not any(tree and revisions.changed(tree) for tree in trees):
+        return []
+    return ["Uncommitted changes are in neither side: `.` is the working tree."]
+
+
 def shared(sides: Mapping[Role, Side], files: Mapping[Role, Mapping[str, str]]) -> list[str]:
     """A sentence on modules that two interpreters import from one place; by module, on each side.
 
