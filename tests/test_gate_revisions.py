@@ -388,6 +388,23 @@ def test_signals_again_and_again_wait_until_all_is_removed(
     assert nothing_is_left(repository, temporary)
 
 
+def test_what_a_killed_gate_has_left_is_removed_by_the_next(repository, temporary, tmp_path):
+    reached = tmp_path / "reached"
+    program = [sys.executable, "-c", INTERRUPTED, "none", str(reached)]
+    with subprocess.Popen(program, cwd=repository) as process:
+        wait_for(reached)
+        process.kill()
+    (left,) = temporary.iterdir()
+    assert f"-{process.pid}-" in left.name
+    git(repository, "worktree", "add", "--quiet", "--detach", str(tmp_path / "mine"), "v1")
+    with sides("v1", ".", BARE) as alive, sides("v1", ".", BARE):
+        assert not left.exists()
+        assert alive["base"].folder.is_dir(), "of a gate that is running"
+    assert (tmp_path / "mine" / "src").is_dir(), "what no gate has made"
+    git(repository, "worktree", "remove", str(tmp_path / "mine"))
+    assert nothing_is_left(repository, temporary)
+
+
 INTERRUPTED = """
 import sys, time
 from pathlib import Path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import psutil
 from attrs import frozen
 
 from convbench.errors import Unsupported, nearest
@@ -106,6 +108,7 @@ def changed(top: Path) -> bool:
 @contextlib.contextmanager
 def installed(revision: Revision, how: Installation) -> Iterator[Installed]:
     """The revision, checked out and installed; raises Unsupported if it cannot be."""
+    _remove_leftovers(revision.top)
     with _temporary_folder() as place:
         worktree = place / f"{PREFIX}{revision.short}-{place.name[-8:]}"
         with _worktree(revision, worktree, how):
@@ -124,7 +127,8 @@ def installed(revision: Revision, how: Installation) -> Iterator[Installed]:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+    prefix = f"{PREFIX}{os.getpid()}-"
+    made = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
     try:
         yield Path(made.name).resolve()
     finally:
@@ -154,6 +158,27 @@ def _remove(top: Path, worktree: Path) -> None:
             shutil.rmtree(worktree, ignore_errors=True)
             _git(top, "worktree", "unlock", str(worktree))
             _git(top, "worktree", "prune")
+
+
+def _remove_leftovers(top: Path) -> None:
+    """Takes away what gates have left that were killed so that they could not."""
+    for line in _git(top, "worktree", "list", "--porcelain").output.splitlines():
+        key, _, text = line.partition(" ")
+        place = Path(text).parent
+        owner = re.fullmatch(rf"{PREFIX}(\d+)-.+", place.name)
+        if key == "worktree" and owner and _is_mine(place) and not psutil.pid_exists(int(owner[1])):
+            with deferred():
+                _remove(top, Path(text))
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_mine(folder: Path) -> bool:
+    """Whether a folder is there and belongs to this user."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return False
+    return not hasattr(os, "getuid") or owner == os.getuid()
 
 
 def _environment(revision: Revision, at: Path, folder: Path, how: Installation) -> str:
