@@ -246,7 +246,9 @@ def test_an_installation_that_fails_is_quoted(repository, temporary, command, fa
     commit = git(repository, "rev-parse", "--short=12", "v1")
     assert sentence.startswith(f"head 'v1': installation of {commit} by {command!r}: ")
     assert fault in sentence
-    assert sentence.endswith("; another way to install can be given by --install")
+    assert sentence.endswith(
+        "command by --install, or --install none to use this Python's packages"
+    )
     assert "\n" not in sentence
     assert nothing_is_left(repository, temporary)
     assert not psutil.Process().children()

@@ -194,7 +194,9 @@ def _environment(revision: Revision, at: Path, folder: Path, how: Installation) 
     ):
         how.told(f"installing {revision.short}: {shown}")
         what = f"installation of {revision.short} by {shown!r}"
-        remedy = "another way to install can be given by --install"
+        remedy = (
+            "give another command by --install, or --install none to use this Python's packages"
+        )
         try:
             ran = run(command, how.limit_s, folder=folder, environment=activated(at))
         except TimeoutError:
