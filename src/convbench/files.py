@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,12 @@ import psutil
 
 def replace(file: Path, write_: Callable[[Path], object]) -> None:
     """Has a file written as a whole or not at all, whoever else reads or writes it meanwhile."""
-    for left in file.parent.glob(f".{file.name}.*"):
-        writer = left.suffix.removeprefix(".")
+    unfinished = f".{file.name}.convbench-"  # a name that nobody else gives
+    for left in file.parent.glob(f"{glob.escape(unfinished)}*"):
+        writer = left.name.removeprefix(unfinished)
         if writer.isdecimal() and not psutil.pid_exists(int(writer)):
             left.unlink(missing_ok=True)  # by somebody who was killed on the way
-    whole = file.with_name(f".{file.name}.{os.getpid()}")
+    whole = file.with_name(f"{unfinished}{os.getpid()}")
     try:
         write_(whole)
         whole.replace(file)
