@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from convbench.gate.judging import judge, level
 from convbench.gate.values import (
     Broken,
     Difference,
@@ -99,6 +100,31 @@ def result(*verdicts: Verdict, **more) -> GateResult:
     return GateResult(**{**known, **more})
 
 
+def judged(pairs: int = 16, **ratios: float) -> GateResult:
+    """What a run has found whose heads take `ratios` as long, by its own pairs alone."""
+    taken = tuple(
+        evolve(pair(name, number, ratio * (1.001 if number % 2 else 0.999)), interleaved=True)
+        for name, ratio in ratios.items()
+        for number in range(1, pairs + 1)
+    )
+    asked = [Question(subject=name, quantity="step time", tolerance=0.03) for name in ratios]
+    error = level(len(asked), ALPHA)
+    verdicts = [
+        judge(
+            question,
+            [
+                known
+                for p in taken
+                if p.subject == question.subject and (known := p.log_ratio("step time"))
+            ],
+            error,
+            BETA,
+        )
+        for question in asked
+    ]
+    return result(*verdicts, pairs=taken)
+
+
 RESULTS = {
     "all_fine": result(FINE, FINE_MEMORY, verdict(LENET, "not worse", 0.99, 0.97, 1.012)),
     "slower": result(FINE, SLOWER, SLOWER_TO_FIRST),
@@ -132,6 +158,7 @@ RESULTS = {
         FINE,
         UNKNOWN,
         verdict("alexnet pytorch forward", "cannot tell", None, pairs=0),
+        interrupted=True,
         notes=("Interrupted after 2:03 of 10:00: what was not decided by then is open.",),
     ),
 }

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from convbench.gate.betting import log_wealth, reached
+from convbench.gate.betting import fewest, log_wealth, reached
 
 ALPHA = 0.05
 RUNS = 400
@@ -72,3 +72,11 @@ def test_pairs_at_the_null_bet_nothing():
 def test_one_wild_pair_does_not_decide():
     calm = [0.001, -0.001] * 10
     assert reached([*calm, 50.0], 0.0) < -log(ALPHA)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.01, 0.01 / 18, 1e-5])
+def test_what_is_clear_takes_so_few_pairs_and_no_fewer(error):
+    """All pairs alike and far from the tolerance: sooner than that nothing can be shown."""
+    enough = fewest(error)
+    assert reached([0.5] * enough, 0.03) >= -log(error)
+    assert reached([0.5] * (enough - 2), 0.03) < -log(error)

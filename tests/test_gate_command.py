@@ -50,6 +50,7 @@ def test_two_sides_that_are_alike_pass(run, tmp_path):  # noqa: F811
     assert verdict.outcome == "not worse"
     assert 4 < verdict.pairs == len(result.pairs) < 30
     assert {pair.first for pair in result.pairs} == {"base", "head"}
+    assert result.command.endswith(f" --seed {result.seed}"), "what repeats it"
 
 
 def test_every_output_is_written_and_tells_the_same(run, tmp_path):  # noqa: F811
@@ -149,6 +150,11 @@ def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
         ((*SAME, "--pass", "sideways"), "unknown pass"),
         ((*SAME, "--batch", "0"), "--batch must be whole numbers"),
         ((*SAME, "--tolerance", "lots"), "--tolerance must be a percentage"),
+        (
+            (*SAME, "--tolerance", "0.05"),
+            "--tolerance must be 0.1% or more (for five percent write",
+        ),
+        ((*SAME, "--tolerance-memory", "0.09%"), "write 5% or 5), but is '0.09%'"),
         ((*SAME, "--tolerance", "off"), "--tolerance must be a percentage"),
         ((*SAME, "--budget", "soon"), "--budget must be a time"),
         ((*SAME, "--arch", ","), "--arch must be one or more names"),
@@ -157,7 +163,6 @@ def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
         (("--base", ".", "--head", "no-such-thing"), "no-such-thing"),
         (("--base", ".", "--head", "colour=red"), "colour"),
         ((*SAME, "--plot", "plot.txt"), "--plot must be a file that ends in .png"),
-        (("--from", "nothing.json"), "nothing.json: it cannot be read"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_no_pass(run, words, said):  # noqa: F811
@@ -186,7 +191,7 @@ def test_a_model_of_one_s_own(run, tmp_path, monkeypatch):  # noqa: F811
 def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     fault("chatter@step")
     file = tmp_path / "gate.json"
-    words = ["gate", *LENET, *SAME, "--tolerance", "0.01%", "--budget", "10m", "--json", str(file)]
+    words = ["gate", *LENET, *SAME, "--tolerance", "0.1%", "--budget", "10m", "--json", str(file)]
     process = subprocess.Popen(
         [sys.executable, "-m", "convbench", *words],
         stdout=subprocess.PIPE,
@@ -200,7 +205,18 @@ def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     assert process.returncode == 130
     assert "The run was interrupted" in told
     assert "Traceback" not in errors
-    assert "interrupted" in saved.read(file).notes[0]
+    result = saved.read(file)
+    assert "interrupted" in result.notes[0]
+    assert result.interrupted
+    assert result.status == 2
+    assert told.splitlines()[-1].startswith("interrupted: no verdict")
+
+
+def test_off_is_offered_only_where_it_can_be(run):  # noqa: F811
+    told = " ".join(run("gate", "--help").out.split())
+    assert "of the step time (default: 3%)" in told
+    assert "of the first result, or off (default: 10%)" in told
+    assert "of the peak memory, or off (default: 5%)" in told
 
 
 @pytest.mark.usefixtures("repository")

@@ -68,6 +68,12 @@ def test_what_broke_is_an_error_beside_its_questions():
     assert found[f"{LENET}: step time"] == ("skipped", "cannot tell: it could not be compared")
 
 
+def test_a_run_that_was_interrupted_is_an_error():
+    fault, said = cases(RESULTS["interrupted"])["the run: was finished"]
+    assert fault == "error"
+    assert said == words.headline(RESULTS["interrupted"])
+
+
 def test_an_exact_difference_is_a_failure_unless_it_is_allowed():
     found = cases(RESULTS["difference"])
     assert found[f"{RESNET}: parameters is the same"][0] == "failure"

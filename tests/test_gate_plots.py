@@ -67,7 +67,8 @@ def test_the_same_verdicts_give_the_same_bytes_in_any_process(tmp_path, suffix):
     plots_gate.ratios(RESULTS["larger"], second)
     saved.write(tmp_path / "result.json", RESULTS["larger"])
     code = "import sys, pathlib; from convbench import plots_gate; from convbench.gate import saved"
-    code += "\na, b = map(pathlib.Path, sys.argv[1:])\nplots_gate.ratios(saved.read(a), b)"
+    code += "\na, b = map(pathlib.Path, sys.argv[1:])"
+    code += "\nplots_gate.ratios(saved.parse(a.read_bytes(), 'it'), b)"
     environment = {**os.environ, "PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
     command = [sys.executable, "-c", code, str(tmp_path / "result.json"), str(third)]
     subprocess.run(command, check=True, env=environment)

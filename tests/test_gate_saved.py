@@ -39,7 +39,7 @@ def test_the_file_is_the_one_that_was_read_in_review(name):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(made, encoding="utf-8")
     assert made == golden.read_text(encoding="utf-8")
-    assert saved.read(golden) == RESULTS[name]
+    assert saved.parse(golden.read_bytes(), "it") == RESULTS[name]
 
 
 names = st.text(max_size=20)
@@ -120,6 +120,7 @@ results = st.builds(
     spent_s=st.floats(0.0, 1e9),
     command=names,
     notes=st.lists(names, max_size=2).map(tuple),
+    interrupted=st.booleans(),
 )
 
 
@@ -189,6 +190,44 @@ def test_what_no_run_has_written_is_refused_in_one_sentence(tmp_path, content, s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"outcome": "not worse"}, "wanted 'worse', as its pairs have it, of the step time of"),
+        ({"outcome": "cannot tell"}, "found 'cannot tell'"),
+        (
+            {"pairs": 15},
+            "wanted a verdict from 16 pairs of the step time of 'slow', found one from 15",
+        ),
+    ],
+)
+def test_a_verdict_that_its_pairs_do_not_give_is_refused(tmp_path, values, said):
+    honest = samples.judged(slow=1.2, same=1.0)
+    assert [v.outcome for v in honest.verdicts] == ["worse", "not worse"]
+    file = tmp_path / "result.json"
+    saved.write(file, honest)
+    assert saved.read(file) == honest
+    forged = evolve(honest, verdicts=(evolve(honest.verdicts[0], **values), honest.verdicts[1]))
+    saved.write(file, forged)
+    with pytest.raises(BadRecord) as caught:
+        saved.read(file)
+    assert str(caught.value).startswith("result.json: ")
+    assert said in str(caught.value)
+
+
+def test_a_pair_that_was_taken_away_is_missed(tmp_path):
+    honest = samples.judged(slow=1.2)
+    saved.write(tmp_path / "result.json", evolve(honest, pairs=honest.pairs[1:]))
+    with pytest.raises(BadRecord, match="wanted a verdict from 15 pairs"):
+        saved.read(tmp_path / "result.json")
+
+
+def test_a_result_without_pairs_is_read_as_that_of_a_stored_baseline_is(tmp_path):
+    without = evolve(samples.judged(slow=1.2), pairs=())
+    saved.write(tmp_path / "result.json", without)
+    assert saved.read(tmp_path / "result.json") == without
+
+
 def test_there_may_be_no_file(tmp_path):
     with pytest.raises(Unsupported, match="No such file or directory; name what"):
         saved.read(tmp_path / "none.json")
@@ -198,7 +237,7 @@ def test_there_may_be_no_file(tmp_path):
 
 def test_written_twice_it_is_the_same_to_the_byte(tmp_path):
     file = tmp_path / "result.json"
-    saved.write(file, RESULTS["slower"])
+    saved.write(file, samples.judged(net=1.2))
     first = file.read_bytes()
     saved.write(file, saved.read(file))
     assert file.read_bytes() == first
@@ -210,14 +249,15 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     file = tmp_path / "result.json"
-    saved.write(file, RESULTS["all_fine"])
+    before = samples.judged(net=1.2)
+    saved.write(file, before)
     monkeypatch.setattr(Path, "write_text", half)
     with pytest.raises(ConvbenchError) as caught:
         saved.write(file, RESULTS["slower"])
     assert str(caught.value) == (
         f"{file}: it cannot be written: No space left on device; make room or name another file"
     )
-    assert saved.read(file) == RESULTS["all_fine"]
+    assert saved.read(file) == before
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
@@ -227,6 +267,6 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
 
 
 def test_halves_of_characters_survive(tmp_path):
-    odd = evolve(RESULTS["all_fine"], command="--model \udc80")
+    odd = evolve(samples.judged(net=1.2), command="--model \udc80")
     saved.write(tmp_path / "result.json", odd)
     assert saved.read(tmp_path / "result.json") == odd

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from convbench.errors import WorkerFailed
@@ -174,7 +175,45 @@ def test_without_colour_there_is_no_colour():
     assert "\x1b[3" not in drawn(NO_COLOR="1")
 
 
-def test_in_a_pipe_each_subject_that_is_decided_gets_a_line_when_it_is():
+def test_in_a_pipe_each_question_that_is_decided_gets_a_line_when_it_is():
+    """Memory that is the same is decided after a few pairs, a step at its tolerance never."""
+    machine, on = Machine(edge=1.03), console(60, terminal=False)
+    loop = machine.loop(budget_s=60.0)
+    loop.questions = [*loop.questions, evolve(loop.questions[0], quantity="peak memory")]
+    take = loop.subjects["edge"]
+
+    def known(number):
+        taken = take(number)
+        known = {"memory_bytes": 2**20}
+        return evolve(taken, base=evolve(taken.base, **known), head=evolve(taken.head, **known))
+
+    loop.subjects = {"edge": known}
+    with Display(on) as display:
+        loop.told = display.told
+        loop.run()
+    (line,) = written(on).splitlines()
+    assert line.endswith("edge: not larger (within 3%)")
+    assert line < "[0:55]"
+    assert "cannot tell" in {v.outcome for v in loop.verdicts.values()}
+
+
+def test_what_later_pairs_take_back_is_said_again():
+    machine, on = Machine(odd=0.9), console(60, terminal=False)
+
+    def told(loop):
+        display.told(loop)
+        if len(loop.pairs) == 8:
+            machine.ratios["odd"] = 2.0
+
+    loop = machine.loop(told)
+    loop.questions = [*loop.questions, evolve(loop.questions[0], quantity="first result")]
+    with Display(on) as display:
+        loop.run()
+    said = [line.partition(": ")[2] for line in written(on).splitlines()]
+    assert [text.split(" by")[0].split(" (")[0] for text in said] == ["not slower", "slower"]
+
+
+def test_in_a_pipe_each_subject_that_breaks_gets_a_line():
     on = console(60, terminal=False)
     with Display(on) as display:
         Machine(same=1.0, slow=1.2, dead=None).loop(display.told).run()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from attrs import evolve
-from rich.console import Console
 
-from convbench.commands import INTERRUPTED, gate_self_test
+from convbench.commands import INTERRUPTED, gate_outputs, gate_self_test
 from convbench.commands.children import cleaning_up
 from convbench.commands.gate_options import (
     add_arguments,
@@ -24,10 +20,8 @@ from convbench.commands.gate_options import (
     share,
     tests_plan,
 )
-from convbench.commands.profile import PLOTS
-from convbench.errors import BadOption, BrokenSide, ConvbenchError, Unsupported
-from convbench.files import replace_text
-from convbench.gate import junit, markdown, peers, probing, saved, terminal
+from convbench.errors import BadOption, BrokenSide, ConvbenchError
+from convbench.gate import peers, probing, saved, terminal
 from convbench.gate.judging import ALPHA, BETA
 from convbench.gate.node_ids import Chosen
 from convbench.gate.revisions import Installation
@@ -44,35 +38,33 @@ INTERRUPTED_NOTE = "The run was interrupted: what was not decided by then has no
 def run(options: argparse.Namespace) -> int:
     """Compares, prints and writes what was asked for; the exit status is the verdict's."""
     with cleaning_up():
+        gate_outputs.refuse(options)
         if options.self_test:
             return _self_test(options)
         if options.from_ is not None:
-            return _told(saved.read(options.from_), options)
+            return gate_outputs.tell(saved.read(options.from_), options)
         _refuse(options)
         try:
-            result, interrupted = _compared(options)
+            result = _compared(options)
         except (BrokenSide, probing.Incomparable) as error:
-            _write_files(_nothing(options, error), options)
+            gate_outputs.write(_nothing(options, error), options)
             raise
-        status = _told(result, options)
-        return INTERRUPTED if interrupted else status
+        status = gate_outputs.tell(result, options)
+        return INTERRUPTED if result.interrupted else status
 
 
 def _refuse(options: argparse.Namespace) -> None:
-    """Raises BadOption for what would be missed when the time is spent."""
+    """Raises BadOption for sides that were not given."""
     for role in ROLES:
         if getattr(options, role) is None:
             wanted = "an interpreter, a git revision, or a configuration such as mode=compiled"
             raise BadOption(f"--{role}", wanted, "not given")
-    plot = options.plot
-    if plot is not None and plot.suffix not in PLOTS:
-        raise BadOption("--plot", f"a file that ends in {' or '.join(PLOTS)}", str(plot))
 
 
-def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
-    """What a run has found, and whether it was interrupted."""
+def _compared(options: argparse.Namespace) -> GateResult:
+    """What a run has found."""
     refuse(options)
-    console = Console(stderr=True)
+    console = terminal.Screen(stderr=True)
     said = partial(console.print, style="dim", markup=False, highlight=False)
     how = Installation(command=options.install, told=said)
     with sides(options.base, options.head, how) as both:
@@ -87,8 +79,8 @@ def _compared(options: argparse.Namespace) -> tuple[GateResult, bool]:
                 gate.run()
             except KeyboardInterrupt:
                 gate.notes.append(INTERRUPTED_NOTE)
-                return gate.result(), True
-        return gate.result(), False
+                gate.interrupted = True
+        return gate.result()
 
 
 def _nothing(options: argparse.Namespace, error: ConvbenchError) -> GateResult:
@@ -109,8 +101,12 @@ def _nothing(options: argparse.Namespace, error: ConvbenchError) -> GateResult:
         seed=options.seed or 0,
         budget_s=duration("--budget", options.budget),
         spent_s=0.0,
-        command=f"convbench {shlex.join(options.words)}",
+        command=_command(options),
     )
+
+
+def _command(options: argparse.Namespace) -> str:
+    return f"convbench {shlex.join(options.words)}"
 
 
 def _facts(side: Side, options: argparse.Namespace) -> SideFacts:
@@ -136,57 +132,11 @@ def _start(options: argparse.Namespace) -> Start:
     return lambda side, framework: SideLauncher(side, framework, timeout_s=timeout_s)
 
 
-def _told(result: GateResult, options: argparse.Namespace) -> int:
-    """Prints a result and writes the files that were asked for."""
-    _write_files(result, options)
-    if options.format == "json":
-        print(saved.text(result), end="")
-    elif options.format == "markdown":
-        print(markdown.comment(result), end="")
-    else:
-        terminal.show(result, Console())
-    if not result.pairs and not result.broken:
-        print("convbench: nothing was measured; give it more --budget", file=sys.stderr)
-    return result.status
-
-
-def _write_files(result: GateResult, options: argparse.Namespace) -> None:
-    if options.json is not None:
-        saved.write(options.json, result)
-    if options.junit is not None:
-        _write(options.junit, junit.xml(result))
-    if options.plot is not None and result.verdicts:
-        _draw(result, options.plot)
-    if options.markdown is not None:
-        _write(options.markdown, markdown.comment(result, _link(options, result)))
-
-
-def _draw(result: GateResult, file: Path) -> None:
-    from convbench import plots_gate  # noqa: PLC0415  (takes a second to import)
-
-    plots_gate.ratios(result, file)
-
-
-def _link(options: argparse.Namespace, result: GateResult) -> str | None:
-    """The plot as the comment finds it."""
-    if options.plot is None or not result.verdicts:
-        return None
-    return Path(os.path.relpath(options.plot, options.markdown.parent)).as_posix()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        replace_text(path, text)
-    except OSError as error:
-        why = f"it cannot be written: {error.strerror or error}"
-        raise Unsupported(str(path), why, "make room or name another file") from None
-
-
 def _self_test(options: argparse.Namespace) -> int:
     own = {role: Side(role=role, given=".", meaning="this interpreter") for role in ROLES}
     extra = share("--inject", options.inject) if options.inject else 0.0
     return gate_self_test.run(
-        evolve(networks_plan(options, own), extra=extra, settings=None),
+        evolve(networks_plan(options, own), extra=extra, settings=None, command=_command(options)),
         _start(options),
         dict(peers.RULES),
         duration("--time", options.time),

@@ -38,6 +38,8 @@ TOLERANCES: dict[Quantity, tuple[str, str]] = {
     "peak memory": ("tolerance-memory", "5%"),
 }
 """The option and its default of what each quantity may be worse by."""
+LEAST = 0.001
+"""The smallest tolerance: no machine is quieter."""
 OFF = "off"
 TRIPLE = "three numbers C,H,W of 1 or more, as in 3,224,224"
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -73,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _judging(how: Any) -> None:
     for quantity, (option, default) in TOLERANCES.items():
-        help_ = f"of the {quantity}, or {OFF} (default: {default.replace('%', '%%')})"
+        or_off = "" if quantity == "step time" else f", or {OFF}"
+        help_ = f"of the {quantity}{or_off} (default: {default.replace('%', '%%')})"
         how.add_argument(f"--{option}", metavar="P%", default=default, help=help_)
     how.add_argument("--budget", metavar="TIME", default="10m", help="as in 90s, 10m (default), 1h")
     parity = "off: compare the structure alone, and of a model of your own only show what differs"
@@ -161,13 +164,15 @@ def tests_plan(
 def _plan(
     options: argparse.Namespace, sides: Mapping[Role, Side], tasks: list[Task], **rest: Any
 ) -> Plan:
+    seed = options.seed or SystemRandom().randrange(1, MOST)
+    words = [*options.words, *([] if options.seed else ["--seed", str(seed)])]
     return Plan(
         subjects=tuple(subjects(tasks, sides)),
         tolerances=_tolerances(options),
         budget_s=duration("--budget", options.budget),
-        seed=options.seed or SystemRandom().randrange(1, MOST),
+        seed=seed,
         tables=str(tables_folder()),
-        command=f"convbench {shlex.join(options.words)}",
+        command=f"convbench {shlex.join(words)}",
         **rest,
     )
 
@@ -232,7 +237,15 @@ def _tolerances(options: argparse.Namespace) -> dict[Quantity, float]:
     for quantity, (option, _) in TOLERANCES.items():
         text = getattr(options, option.replace("-", "_"))
         if text != OFF or quantity == "step time":
-            found[quantity] = share(f"--{option}", text)
+            found[quantity] = _tolerance(f"--{option}", text)
+    return found
+
+
+def _tolerance(option: str, text: str) -> float:
+    """A share that can be meant; raises BadOption for less, which is often a fraction."""
+    found = share(option, text)
+    if found < LEAST:
+        raise BadOption(option, f"{LEAST:.1%} or more (for five percent write 5% or 5)", text)
     return found
 
 

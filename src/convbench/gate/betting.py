@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator, Sequence
+from math import ceil, log2
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,3 +61,11 @@ def reached(log_ratios: Sequence[float], null: float, direction: int = 1) -> flo
     if not len(log_ratios):
         return 0.0
     return float(max(0.0, log_wealth(log_ratios, null, direction).max()))
+
+
+def fewest(error: float) -> int:
+    """How many pairs a clear difference takes to be shown at an error.
+
+    A pair no more than doubles the wealth, and a third of that bets strongly enough.
+    """
+    return ceil(log2(1 / error) + 2)

@@ -35,7 +35,7 @@ def judge(
     if not len(log_ratios):
         return Verdict(question=question, outcome="cannot tell", pairs=0, alpha=alpha, beta=beta)
     bound = log1p(question.tolerance)
-    outcome = _outcome(log_ratios, bound, alpha, beta)
+    outcome = decision(log_ratios, bound, alpha, beta)
     better = reached(log_ratios, -bound, -1) >= -log(alpha)
     low = limit(log_ratios, bound, alpha, 1)
     high = limit(log_ratios, -bound if better else bound, alpha if better else beta, -1)
@@ -53,7 +53,8 @@ def judge(
     )
 
 
-def _outcome(log_ratios: Sequence[float], bound: float, alpha: float, beta: float) -> Outcome:
+def decision(log_ratios: Sequence[float], bound: float, alpha: float, beta: float) -> Outcome:
+    """What these pairs say of a ratio of the tolerance's `bound`."""
     if reached(log_ratios, bound, 1) >= -log(alpha):
         return "worse"
     return "not worse" if reached(log_ratios, bound, -1) >= -log(beta) else "cannot tell"

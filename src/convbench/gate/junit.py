@@ -1,11 +1,12 @@
 """A result of the gate as JUnit XML, for what shows test reports.
 
 One test for each question, each exact difference and each subject that broke. What is worse is a
-failure, what broke an error. What cannot be told is skipped and not passed: GitLab shows no word of
-a test that passed (`lib/gitlab/ci/parsers/test/junit.rb` drops its output) but the text of one that
-was skipped, Jenkins counts both and shows the message, and neither fails a job for it. GitLab knows
-tests by class and name, and takes the first of several alike; it reads sentences from the
-elements' text, and Jenkins from their `message`. So both are there.
+failure, what broke an error, and so is a run that was interrupted. What cannot be told is skipped
+and not passed: GitLab shows no word of a test that passed (`lib/gitlab/ci/parsers/test/junit.rb`
+drops its output) but the text of one that was skipped, Jenkins counts both and shows the message,
+and neither fails a job for it. GitLab knows tests by class and name, and takes the first of several
+alike; it reads sentences from the elements' text, and Jenkins from their `message`. So both are
+there.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def xml(result: GateResult) -> str:
         _add_case(
             suite, f"{broken.subject}: can be compared", "error", "broken", words.broken(broken)
         )
+    if result.interrupted:
+        _add_case(suite, "the run: was finished", "error", "interrupted", words.headline(result))
     ET.SubElement(suite, "system-out").text = "\n".join(_told(result))
     ET.SubElement(suite, "system-err")
     _make_unlike(suite)
@@ -108,4 +111,4 @@ def _add_properties(suite: ET.Element, result: GateResult) -> None:
 
 
 def _told(result: GateResult) -> list[str]:
-    return [words.headline(result), *map(words.plain, result.notes), words.promise(result)]
+    return [words.headline(result), *map(words.plain, words.notes(result)), words.promise(result)]

@@ -27,7 +27,7 @@ def comment(result: GateResult, plot: str | None = None) -> str:
     parts = [
         SECRET,
         _verdict(result),
-        _list([*words.sides(result), *result.notes]),
+        _list([*words.sides(result), *words.notes(result)]),
         _picture(plot) if any(v.pairs for v in result.verdicts) else "",
         _section("Not compared", [words.broken(b) for b in result.broken]),
         _section("Exact differences", [words.difference(d) for d in result.differences]),
@@ -107,9 +107,8 @@ def _environments(result: GateResult) -> str:
             else _folded(f"The environment of the {role}", _table(_rows(words.facts(found), role)))
             for role, found in known.items()
         )
-    one, two = words.facts(base), words.facts(head)
     differ = [{"": name, "base": b, "head": h} for name, b, h in words.unlike(result)]
-    same = {name: value for name, value in one.items() if two.get(name) == value}
+    same = words.alike(base, head)
     seen = f"#### Environments differ\n\n{_table(differ)}" if differ else ""
     title = "What both environments share" if differ else "The environment, the same on both sides"
     return "\n\n".join(filter(None, (seen, _folded(title, _table(_rows(same, "both"))))))

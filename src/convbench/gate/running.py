@@ -80,6 +80,7 @@ class Gate:
     differences: list[Difference] = field(factory=list)
     broken: list[Broken] = field(factory=list)
     notes: list[str] = field(factory=list)
+    interrupted: bool = False
     loop: Loop | None = None
     _began: Second = 0.0
     _apart: set[tuple[str, ...]] = field(factory=set)
@@ -176,4 +177,5 @@ class Gate:
             spent_s=self.now() - self._began,
             command=self.plan.command,
             notes=(*self.plan.notes, *self.notes),
+            interrupted=self.interrupted,
         )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, log1p
 from pathlib import Path
 from typing import Any
 
 from convbench.errors import BadRecord, Unsupported
 from convbench.files import replace_text
+from convbench.gate.judging import decision
 from convbench.gate.values import GateResult
 from convbench.record import as_json, load, structure
 
@@ -52,13 +53,19 @@ def write(path: Path, result: GateResult) -> None:
 
 
 def read(path: Path) -> GateResult:
-    """The result in a file; raises Unsupported if there is none to read, BadRecord for another."""
+    """The result in a file, judged anew; raises Unsupported if there is none to read.
+
+    Raises BadRecord for what is no result, or one that its own pairs do not bear out.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         why = f"it cannot be read: {error.strerror or error}"
         raise Unsupported(str(path), why, "name what `convbench gate` has written") from None
-    return parse(content, path.name)
+    result = parse(content, path.name)
+    if fault := next(_unborne(result), None):
+        raise BadRecord(path.name, *fault)
+    return result
 
 
 def parse(content: bytes, where: str) -> GateResult:
@@ -73,6 +80,21 @@ def parse(content: bytes, where: str) -> GateResult:
     if fault := next(_faults(result), None):
         raise BadRecord(where, *fault)
     return result
+
+
+def _unborne(result: GateResult) -> Iterator[tuple[str, str]]:
+    """Which verdicts its pairs do not give: wanted, and found; without pairs nobody can tell."""
+    for verdict in result.verdicts if result.pairs else ():
+        asked = verdict.question
+        own = (p.log_ratio(asked.quantity) for p in result.pairs if p.subject == asked.subject)
+        ratios = [ratio for ratio in own if ratio is not None]
+        where = f"of the {asked.quantity} of {asked.subject!r:.80}"
+        if len(ratios) != verdict.pairs:
+            yield f"a verdict from {len(ratios)} pairs {where}", f"one from {verdict.pairs}"
+        bound = log1p(asked.tolerance)
+        known = decision(ratios, bound, verdict.alpha, verdict.beta) if ratios else "cannot tell"
+        if known != verdict.outcome:
+            yield f"{known!r}, as its pairs have it, {where}", repr(verdict.outcome)
 
 
 def _faults(result: GateResult) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ The table is drawn between pairs alone, by nobody's clock: nothing runs beside w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from math import log, log1p
 from textwrap import fill
 from types import TracebackType
@@ -67,12 +67,12 @@ def evidence(verdict: Verdict, log_ratios: Sequence[float]) -> float:
 
 @define
 class Display:
-    """What a run shows of itself: a live table, or in a pipe a line for each decided subject."""
+    """What a run shows of itself: a live table, or in a pipe a line for each decided question."""
 
     console: Console
     _live: Live | None = None
     _width: int = 0
-    _said: set[str] = field(factory=set)
+    _said: set[Hashable] = field(factory=set)
 
     def __enter__(self) -> Display:
         if self.console.is_terminal and not self.console.is_dumb_terminal:
@@ -117,23 +117,24 @@ class Display:
         self._live = None
 
     def _say(self, loop: Loop) -> None:
-        failed = {broken.subject: words.broken(broken) for broken in loop.broken}
-        for subject in loop.subjects:
-            if subject in self._said or (subject not in failed and _is_open(loop, subject)):
-                continue
-            self._said.add(subject)
-            told = "; ".join(words.sentence(v, loop.pairs) for v in _of(loop, subject))
-            line = failed.get(subject, f"{words.plain(subject)}: {told}")
-            spent = clock(loop.budget_s - loop.left_s)
+        spent = clock(loop.budget_s - loop.left_s)
+        for line in self._news(loop):
             self.console.print(Text(f"[{spent}] {line}"), soft_wrap=True)
+
+    def _news(self, loop: Loop) -> Iterator[str]:
+        """What has been decided or has broken since the last time."""
+        news: dict[Hashable, str] = {(b.subject,): words.broken(b) for b in loop.broken}
+        for question, verdict in loop.verdicts.items():
+            if verdict.outcome != "cannot tell":
+                # Later pairs may take `not worse` back, and move the ratio of every verdict.
+                said = f"{words.plain(question.subject)}: {words.sentence(verdict)}"
+                news[question, verdict.outcome] = said
+        yield from (line for key, line in news.items() if key not in self._said)
+        self._said |= news.keys()
 
 
 def _of(loop: Loop, subject: str) -> list[Verdict]:
     return [v for question, v in loop.verdicts.items() if question.subject == subject]
-
-
-def _is_open(loop: Loop, subject: str) -> bool:
-    return any(v.outcome == "cannot tell" for v in _of(loop, subject))
 
 
 def picture(loop: Loop, console: Console) -> RenderableType:
@@ -230,6 +231,14 @@ def _time(loop: Loop, width: int) -> Text:
     return line
 
 
+class Screen(Console):
+    """One that tells of a pipe which nobody reads, instead of leaving as if something was worse."""
+
+    def on_broken_pipe(self) -> None:
+        """Called where BrokenPipeError was caught."""
+        raise BrokenPipeError
+
+
 def show(result: GateResult, console: Console) -> None:
     """Prints all that a run has found, the line of verdict last, where the eye is."""
     width = console.width if console.is_terminal else None
@@ -252,7 +261,7 @@ def final(result: GateResult, width: int | None = None) -> str:
         _section("Not compared", broken, width),
         _section("Exact differences", differences, width),
         _section("Environments differ", [words.plain(text) for text in unlike], width),
-        _section("Note", [words.plain(note) for note in result.notes], width),
+        _section("Note", [words.plain(note) for note in words.notes(result)], width),
         _filled(f"{words.promise(result)} {spent}", width),
         f"Repeat it with\n  {words.command(result)}",
     ]

@@ -171,6 +171,8 @@ class GateResult:
     """What repeats it."""
     notes: tuple[str, ...] = ()
     """What a reader must know, in sentences: other work on the machine, an interrupt."""
+    interrupted: bool = False
+    """Whether somebody ended it before all was decided or the budget was spent."""
 
     @property
     def worse(self) -> tuple[Verdict, ...]:
@@ -182,5 +184,9 @@ class GateResult:
         """The exit status: 0 nothing is worse, 1 something is, 2 the gate could not do its work."""
         if self.worse or any(not d.allowed for d in self.differences):
             return 1
-        measured = any(v.pairs for v in self.verdicts)
-        return 2 if self.broken or not measured else 0
+        return 2 if self.interrupted or self.broken or not self.measured else 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether any question has a pair."""
+        return any(v.pairs for v in self.verdicts)

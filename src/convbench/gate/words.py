@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from convbench.errors import one_line
+from convbench.gate.betting import fewest
 from convbench.gate.values import (
     ROLES,
     Broken,
@@ -130,23 +131,40 @@ def _open(result: GateResult) -> tuple[Verdict, ...]:
 
 def headline(result: GateResult) -> str:
     """The line of verdict of the run."""
-    asked, open_ = len(result.verdicts), len(_open(result))
+    asked = _several(len(result.verdicts), "question")
     better = sum(v.better and v.outcome == "not worse" for v in result.verdicts)
-    undecided = f"{open_} of {_several(asked, 'question')} {_are(open_)} open"
     match mood(result):
         case "failed":
-            parts = [_worse(result), _differing(result)]
-            parts += [undecided if open_ else "", _named_broken(result)]
+            parts = [_worse(result), _differing(result), _undecided(result), _named_broken(result)]
             return f"failed: {'; '.join(filter(None, parts))}"
         case "no verdict":
-            measured = any(v.pairs for v in result.verdicts)
-            parts = ["" if measured else "nothing was measured", _named_broken(result)]
-            return f"no verdict: {'; '.join(filter(None, parts))}"
+            said = "interrupted: no verdict" if result.interrupted else "no verdict"
+            largest = f"{_undecided(result)}{_largest(result)}" if result.interrupted else ""
+            parts = [largest if result.measured else "nothing was measured", _named_broken(result)]
+            return ": ".join(filter(None, (said, "; ".join(filter(None, parts)))))
         case "in doubt":
-            said = f"passed with doubt: nothing is known to be worse, but {undecided}"
+            open_ = f"{_undecided(result)}{_largest(result)}"
+            said = f"passed with doubt: nothing is known to be worse, but {open_}"
         case _:
-            said = f"passed: nothing is worse in {_several(asked, 'question')}"
+            said = f"passed: nothing is worse in {asked}"
     return f"{said}; {better} {_are(better)} better" if better else said
+
+
+def _undecided(result: GateResult) -> str:
+    open_ = len(_open(result))
+    asked = _several(len(result.verdicts), "question")
+    return f"{open_} of {asked} {_are(open_)} open" if open_ else ""
+
+
+def _largest(result: GateResult) -> str:
+    """The largest slowdown of a step that is open, which a short budget may have left so."""
+    open_ = [v for v in _open(result) if v.question.quantity == "step time" and v.ratio is not None]
+    largest = max(open_, key=lambda v: v.ratio or 0.0, default=None)
+    if largest is None or largest.ratio is None or largest.ratio <= 1.0:
+        return ""
+    more = len(_open(result)) - 1
+    said = f": {plain(largest.question.subject)}, about {change(largest.ratio)}"
+    return f"{said}, and {more} more" if more else said
 
 
 def _worse(result: GateResult) -> str:
@@ -184,10 +202,39 @@ def promise(result: GateResult) -> str:
 def reading(result: GateResult) -> str:
     """How the columns of the table are to be read."""
     each = share(result.verdicts[0].alpha) if result.verdicts else share(result.alpha)
+    unknown = " A question mark is an end that is not known: there were too few pairs for it."
+    if not any("?" in interval(v) for v in result.verdicts):
+        unknown = ""
     return (
         "Change: the head's over the base's, above 0 where the head is slower or larger. It is "
         f"above the interval's lower end but for an error of {each}, and below its upper end but "
-        f"for {share(result.beta)}."
+        f"for {share(result.beta)}.{unknown}"
+    )
+
+
+def notes(result: GateResult) -> list[str]:
+    """What a reader must know of the run, what the budget was too short for included."""
+    return [*result.notes, *filter(None, (_too_few(result),))]
+
+
+def _too_few(result: GateResult) -> str:
+    """Whose pairs could not have shown even a clear slowdown, and what budget would have."""
+    failed = {found.subject for found in result.broken}
+    taken = {v.question.subject: v for v in _open(result) if v.question.subject not in failed}
+    missing = {name: fewest(v.alpha) - v.pairs for name, v in taken.items()}
+    missing = {name: number for name, number in missing.items() if number > 0}
+    if not missing or not result.pairs or result.interrupted:
+        return ""
+    usual = fmean(pair.taken_s for pair in result.pairs)
+    more_s = 0.0
+    for name, number in missing.items():
+        own = [pair.taken_s for pair in result.pairs if pair.subject == name]
+        more_s += number * (fmean(own) if own else usual)
+    named = [f"{plain(name)} got {taken[name].pairs}" for name in missing]
+    needed = max(fewest(taken[name].alpha) for name in missing)
+    return (
+        f"Even a clear slowdown takes {needed} pairs here, and {_some(named)}: about "
+        f"{about(more_s)} more of --budget would do for that."
     )
 
 
@@ -228,7 +275,11 @@ def plain(name: str) -> str:
 
 
 def facts(found: Environment) -> dict[str, str]:
-    """What an environment is, without when its run began."""
+    """What an environment is, without when its run began.
+
+    The commit is not of it: it is that of the folder in which a side was asked, which differs
+    wherever two revisions are compared, and a side's meaning names those.
+    """
     gpu = {} if found.gpu is None else {"GPU": found.gpu, "driver": found.driver or ABSENT}
     return {
         "CPU": f"{found.cpu}, {found.cores} cores",
@@ -236,7 +287,7 @@ def facts(found: Environment) -> dict[str, str]:
         **gpu,
         "system": found.system,
         "Python": found.python,
-        "convbench": f"{found.convbench}, commit {found.commit or ABSENT}",
+        "convbench": found.convbench,
         **dict(found.packages),
     }
 
@@ -252,6 +303,14 @@ def unlike(result: GateResult) -> list[tuple[str, str, str]]:
         for name in dict.fromkeys((*one, *two))
         if one.get(name) != two.get(name)
     ]
+
+
+def alike(base: Environment, head: Environment) -> dict[str, str]:
+    """What both environments share."""
+    other = facts(head)
+    same = {name: value for name, value in facts(base).items() if other.get(name) == value}
+    commit = base.commit if base.commit == head.commit else None
+    return same if commit is None else {**same, "commit": commit}
 
 
 def command(result: GateResult) -> str:
