@@ -126,7 +126,8 @@ def test_a_report_is_as_it_was_if_the_disk_is_full(tmp_path, monkeypatch, name):
 
 def test_what_somebody_who_was_killed_has_left_is_taken_away(tmp_path):
     folder = write_run(tmp_path)
-    gone, here = folder / ".report.md.4194305", folder / f".report.md.{os.getppid()}"
+    name = ".report.md.convbench-"
+    gone, here = folder / f"{name}4194305", folder / f"{name}{os.getppid()}"
     for file in (gone, here, folder / ".report.md.mine"):
         file.write_text("half", encoding="ascii")
     report.write(folder, write_sources(tmp_path))
