@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,22 @@ import pytest
 from tests import fakes
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals() -> Iterator[None]:
+    """What ends a program ends it, also where the tests run in the background or under nohup."""
+    usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):
+        usual["SIGHUP"] = signal.SIG_DFL
+    before = {
+        name: signal.signal(getattr(signal, name), handler)
+        for name, handler in usual.items()
+        if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN
+    }
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -228,6 +228,13 @@ def test_words_that_cannot_be_are_refused_before_anything_is_installed(run):  # 
     assert "checking out" not in done.err
 
 
+def test_without_a_framework_it_says_so(run, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("convbench.commands.gate_options.installed", list)
+    done = run("gate", *SAME, "--arch", "lenet5")
+    assert done.status == 2
+    assert "no framework is installed" in done.err
+
+
 def test_what_is_left_out_is_told(run):  # noqa: F811
     frameworks = ("--framework", f"pytorch,{fakes.NAME}")
     done = run("gate", *SAME, "--arch", "lenet5", *frameworks, "--mode", "tidy", "--budget", "1s")

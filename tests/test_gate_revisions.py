@@ -256,7 +256,8 @@ def test_an_installation_that_fails_is_quoted(repository, temporary, command, fa
 
 @pytest.mark.usefixtures("repository")
 def test_an_installation_is_shown_as_it_was_given(capsys):
-    words = ["gate", "--base", "v1", "--head", ".", "--install", "exit 3 # .[all] [/all]"]
+    words = ["gate", "--base", "v1", "--head", ".", "--framework", fakes.NAME]
+    words += ["--install", "exit 3 # .[all] [/all]"]
     with pytest.raises(SystemExit) as left:
         cli.main(words)
     assert left.value.code == cli.BROKEN

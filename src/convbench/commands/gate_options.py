@@ -15,7 +15,7 @@ from attrs import evolve
 from convbench import architectures, machine
 from convbench.cases import cases, timed
 from convbench.commands import MOST, installed, named, positive
-from convbench.errors import BadOption
+from convbench.errors import BadOption, Unsupported
 from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.gate import node_ids
@@ -118,10 +118,19 @@ def networks_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Pl
     return _plan(options, sides, tasks, settings=_settings(options), notes=notes)
 
 
+def _frameworks(options: argparse.Namespace) -> list[str]:
+    """The frameworks that are named, or all that are installed; raises where there is none."""
+    found = named(options.framework) if options.framework else installed()
+    if not found:
+        remedy = 'pip install "convbench[pytorch]", or name one by --framework'
+        raise Unsupported("networks", "no framework is installed to run them", remedy)
+    return found
+
+
 def left_out(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[str, ...]:
     """A sentence for each network that a framework is not asked for in a mode."""
     there = {(task.architecture, task.framework, task.mode) for task in tasks}
-    frameworks = named(options.framework) if options.framework else installed()
+    frameworks = _frameworks(options)
     networks = architectures.select(names("--arch", options.arch or NETWORKS))
     return tuple(
         f"{name} is not compared in {variant(framework, mode)}: it has no such mode, or nothing in "
@@ -135,7 +144,7 @@ def left_out(options: argparse.Namespace, tasks: Sequence[Task]) -> tuple[str, .
 
 def model_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
     """The plan for a model of the user's own; raises as `networks_plan` does."""
-    frameworks = named(options.framework) if options.framework else installed()
+    frameworks = _frameworks(options)
     if len(frameworks) != 1:
         raise BadOption("--framework", "the one that the model is of", ",".join(frameworks))
     if options.model_input is None:
@@ -185,7 +194,7 @@ def _settings(options: argparse.Namespace) -> Settings | None:
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
     """What is timed on both sides, but for what their configurations change."""
-    frameworks = named(options.framework) if options.framework else installed()
+    frameworks = _frameworks(options)
     networks = architectures.select(names("--arch", options.arch or NETWORKS))
     dtypes = names("--dtype", options.dtype)
     for dtype in dtypes:
