@@ -53,6 +53,7 @@ def test_two_sides_that_are_alike_pass(run, tmp_path):  # noqa: F811
     assert result.command.endswith(f" --seed {result.seed}"), "what repeats it"
 
 
+@pytest.mark.slow
 def test_every_output_is_written_and_tells_the_same(run, tmp_path):  # noqa: F811
     files = [tmp_path / name for name in ("g.json", "g.xml", "g.md", "g.png")]
     words = [w for pair in zip(("--json", "--junit", "--markdown", "--plot"), files) for w in pair]  # noqa: B905
@@ -69,6 +70,7 @@ def test_every_output_is_written_and_tells_the_same(run, tmp_path):  # noqa: F81
     assert again.out == done.out
 
 
+@pytest.mark.slow
 def test_a_head_with_real_work_added_is_slower(run, tmp_path):  # noqa: F811
     words = ("--self-test", "--inject", "100%", "--tolerance", "10%", *TIME_ALONE)
     done = gate(
@@ -84,6 +86,7 @@ def test_a_head_with_real_work_added_is_slower(run, tmp_path):  # noqa: F811
     assert saved.read(tmp_path / "run-0001.json").status == 1
 
 
+@pytest.mark.slow
 def test_a_self_test_goes_on_with_what_it_has_kept(run, tmp_path):  # noqa: F811
     words = ("--self-test", *LOOSE, "--budget", "5s", "--time", "0.001s", "--keep", tmp_path)
     assert "1 runs" in gate(run, *words).out
@@ -105,6 +108,7 @@ def test_another_function_on_one_side_is_no_matter_of_time(run, fault):  # noqa:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_the_paper_s_on_one_side_is_not_timed(run, tmp_path):  # noqa: F811
     head = interpreter(tmp_path / "python", "wrong-structure@observe")
     file = tmp_path / "gate.json"
@@ -134,6 +138,7 @@ def test_a_head_that_breaks_is_no_pass(run, tmp_path, fault_, said):  # noqa: F8
     assert "Traceback" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
     head = interpreter(tmp_path / "python", "hang@step")
     done = gate(run, "--base", ".", "--head", head, "--budget", "60s", "--timeout", "2s")
@@ -179,6 +184,7 @@ def test_without_time_nothing_is_measured_and_nothing_passes(run):  # noqa: F811
     assert "nothing was measured" in done.err
 
 
+@pytest.mark.slow
 def test_a_model_of_one_s_own(run, tmp_path, monkeypatch):  # noqa: F811
     (tmp_path / "mine.py").write_text("from tests.fakes import Small\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -250,6 +256,7 @@ def small():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.pytorch
 def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, repository):  # noqa: F811
     for number in (1, 2):
@@ -258,12 +265,12 @@ def test_a_model_that_is_another_in_the_head_is_told_to_the_layer(run, repositor
         git(repository, "commit", "--quiet", "--message", f"Kernel of layer {number}")
     model = ("--model", "mine:small", "--model-input", "1,28,28", "--framework", "pytorch")
     sides = ("--base", "HEAD~1", "--head", "HEAD", "--install", "none")
-    done = run("gate", *sides, *model, "--budget", "60s")
+    done = run("gate", *sides, *model, "--budget", "15s")
     assert done.status == 1
     assert "parameters: base 60, head 156" in done.out
     assert "output of 0: base 6x26x26, head 6x24x24" in done.out
     assert "no pair was taken" not in done.out
-    shown = run("gate", *sides, *model, "--budget", "60s", "--parity", "off", "--tolerance", "100%")
+    shown = run("gate", *sides, *model, "--budget", "15s", "--parity", "off", *LOOSE)
     assert shown.status == 0, shown.out
     assert "head 156, as was allowed" in shown.out
 
@@ -277,12 +284,13 @@ def small():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.pytorch
 def test_a_model_that_is_another_in_each_process_is_no_difference(run, tmp_path, monkeypatch):  # noqa: F811
     (tmp_path / "dice.py").write_text(DICE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     model = ("--model", "dice:small", "--model-input", "1,28,28", "--framework", "pytorch")
-    done = run("gate", *SAME, *model, "--budget", "30s")
+    done = run("gate", *SAME, *model, "--budget", "5s")
     assert done.status == 2
     assert "two processes of the base have different models" in done.out
 

@@ -116,6 +116,7 @@ def test_a_pair_has_the_raw_rounds_of_each_side_in_seconds_of_one_iteration(proj
     assert pair.log_ratio("peak memory") is None
 
 
+@pytest.mark.slow
 def test_a_file_a_class_and_a_node_id_select_what_has_a_benchmark_once(project):
     sides = project()
     every = [ONE, f"{TWO}[1]", f"{TWO}[2]"]
@@ -142,6 +143,7 @@ def test_one_fresh_process_of_each_side_serves_all_that_want_a_pair_in_random_or
     )
 
 
+@pytest.mark.slow
 def test_what_leaves_its_pair_is_not_run_again(project, tmp_path):
     found = chosen([FILE], project())
     for number in range(1, 4):
@@ -184,6 +186,7 @@ def test_a_selection_without_a_benchmark_is_broken(project, test, head, said):
     assert broken.reason.endswith("(while collecting tests)")
 
 
+@pytest.mark.slow
 def test_a_side_that_cannot_be_imported_is_broken_and_the_rest_goes_on(project):
     sides = project()
     folder = sides["head"].folder
@@ -235,6 +238,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_test_that_fails_on_one_side_is_named_and_the_others_get_their_pairs(project, fault):
     head = SPEED.replace(SIGNATURE, f"{SIGNATURE}\n        {fault}")
@@ -255,6 +259,7 @@ def test_a_test_that_fails_on_one_side_is_named_and_the_others_get_their_pairs(p
     assert pair.log_ratio("step time") == pytest.approx(log(3))
 
 
+@pytest.mark.slow
 def test_a_test_that_hangs_is_ended(project):
     head = SPEED.replace("STEP = {step}", "STEP = 1\n    import time").replace(
         SIGNATURE, f"{SIGNATURE}\n        time.sleep(600)"
@@ -263,6 +268,7 @@ def test_a_test_that_hangs_is_ended(project):
     assert failure(found).startswith("head 'the-head': its pytest gave no sign for 6 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "addopts",
     ["-p xdist.plugin -n 2", "--benchmark-disable -q -q", "--maxfail=1", "--benchmark-skip"],

@@ -271,6 +271,7 @@ def test_what_an_installation_leaves_running_is_ended(tmp_path):
         assert ended(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.slow
 def test_an_installation_that_hangs_is_ended_with_what_hides_from_it(repository, tmp_path):
     hidden = f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600'"
     how = Installation(command=f"{hidden} & sleep 600", limit_s=3)

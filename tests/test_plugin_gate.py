@@ -71,6 +71,7 @@ def test_a_run_that_is_not_slower_passes_and_says_what_that_is_worth(pytester, s
     assert "If nothing else has changed since" in text(result)
 
 
+@pytest.mark.slow
 def test_another_structure_fails_whatever_the_times_are(pytester, stored):
     stored(SLOW, report=evolve(lenet(fakes.NAME), parameters=7))
     result = bench(pytester, *FEW)
@@ -123,6 +124,7 @@ def test_measuring_nothing_is_no_pass(pytester, stored):
     assert "not compared: lenet5 tests.fakes forward (head): was not timed" in text(result)
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_is_named_and_the_others_are_compared(pytester, stored, fault):
     other = evolve(FORWARD, architecture="lenet5_keras")
     stored(SLOW, FORWARD, other)
@@ -171,6 +173,7 @@ def test_a_baseline_is_recorded_described_and_compared_with(pytester):
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

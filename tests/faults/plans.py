@@ -67,8 +67,8 @@ class Plan:
 
     @property
     def often(self) -> bool:
-        """Whether it is one of the third that is tried whenever tests are run."""
-        return random.Random(self.seed).random() < 1 / 3
+        """Whether it is one of the fifth that is tried whenever tests are run."""
+        return random.Random(self.seed).random() < 1 / 5
 
 
 def plan(seed: int, fault: str, stage: str) -> Plan:
