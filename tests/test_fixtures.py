@@ -98,7 +98,7 @@ def test_a_result_has_every_round_of_every_pass_and_prints_as_a_table(pytester):
             r"small\(classes=7\) in fakes 1.0, unproven: a model of your own",
             "3 x 1x28x28 in a batch, float32, cpu, 1 thread",
             r"pass +images/s +step +rounds +host peak$",
-            r"train_step +[\d,.]+ ± [\d.]+%.* \d+ +-?[\d.]+ [KM]?i?B$",
+            r"train_step +[\d,.]+ ± [\d.]+%.* \d+ +[\d.]+ [KM]?i?B$",
             r"forward +[\d,.]+ ± ",
         ]
     )

@@ -13,7 +13,6 @@ from attrs import frozen
 
 from convbench import host_memory
 from convbench.errors import ConvbenchError, FromWorkingTree, Unsupported, is_about_memory
-from convbench.fidelity.loading import tracer_of
 from convbench.foreign import imported
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import Outlined, PrepareOwn
@@ -47,6 +46,8 @@ def outline(own: OwnModel) -> Outlined:
 
     Raises ConvbenchError, such as for a model that cannot be traced, and what the model raises.
     """
+    from convbench.fidelity.loading import tracer_of  # noqa: PLC0415  (scipy, in every worker)
+
     model = _maker(own)()
     tracer = tracer_of(model)
     found = tracer.trace(model, own.make.label, tracer.image_of(model) or own.input)
