@@ -101,17 +101,14 @@ def ratio(task: Task, launcher: Launcher, chance: Random) -> float:
     """The plugin's step time over the bare loop's, in one pair."""
     with launcher.open(task.label) as child, bare(task) as bare_block:
         request = messages.Prepare(task, str(tables_folder()), WARMUP)
-        reply = child.ask(request, messages.Prepared, "preparing")
-        if isinstance(reply, messages.Refused):
-            raise reply.as_error(task.label, "preparing")
+        reply = child.answer(request, messages.Prepared, "preparing")
         round_s = usual(reply.warmup_s)
         iterations = max(1, ceil(ROUND / round_s))
         round_s *= iterations
         count = max(1, ceil(BLOCK / round_s))
 
         def plugin_block(count: int, iterations: int) -> float:
-            timed = child.ask(messages.Rounds(count, iterations), messages.Timed, "timing")
-            assert isinstance(timed, messages.Timed)
+            timed = child.answer(messages.Rounds(count, iterations), messages.Timed, "timing")
             return median(timed.rounds_s)
 
         ratios = []

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import fakes
@@ -76,6 +77,19 @@ def wait_for(file: Path) -> None:
     while not file.exists():
         assert time.monotonic() < until, f"{file} never came"
         time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, given a moment to do so."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def script(at: Path, text: str) -> Path:

@@ -13,7 +13,7 @@ from convbench.errors import WorkerFailed
 from convbench.gate import pairs
 from convbench.gate.pairs import FEWEST, MOST, take
 from convbench.gate.values import ROLES
-from convbench.launcher import Launcher
+from convbench.launcher import Child, Launcher
 from convbench.record import Memory, Task
 from convbench.reference import tables_folder
 from tests import fakes
@@ -44,6 +44,8 @@ class Played:
 
     def __exit__(self, *_):
         self.log.append(("close", self.role))
+
+    answer = Child.answer
 
     def ask(self, request, *_):
         self.log.append((type(request).__name__, self.role))

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -29,26 +28,13 @@ from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
 from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
-from tests.conftest import git, script, wait_for
+from tests.conftest import git, gone, script, wait_for
 
 BARE = Installation(command="none")
 
 
 def nothing_is_left(repository: Path, temporary: Path) -> bool:
     return len(git(repository, "worktree", "list").splitlines()) == 1 and not [*temporary.iterdir()]
-
-
-def ended(pid: int) -> bool:
-    """Whether a process has ended, given a moment to do so."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def ask(side: Side, program: str) -> str:
@@ -268,7 +254,7 @@ def test_an_installation_is_shown_as_it_was_given(capsys):
 def test_what_an_installation_leaves_running_is_ended(tmp_path):
     how = Installation(command=f"sleep 600 & echo $! > {tmp_path}/pid")
     with sides("v1", ".", how):
-        assert ended(int((tmp_path / "pid").read_text()))
+        assert gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.slow
@@ -277,7 +263,7 @@ def test_an_installation_that_hangs_is_ended_with_what_hides_from_it(repository,
     how = Installation(command=f"{hidden} & sleep 600", limit_s=3)
     with pytest.raises(BrokenSide, match="took more than 3 s"):
         ExitStack().enter_context(sides("v1", ".", how))
-    assert ended(int((tmp_path / "pid").read_text()))
+    assert gone(int((tmp_path / "pid").read_text()))
     assert nothing_is_left(repository, Path(tempfile.gettempdir()))
 
 
@@ -285,8 +271,9 @@ def test_an_installation_that_hangs_is_ended_with_what_hides_from_it(repository,
 def test_an_installation_sees_the_new_environment_as_the_active_one(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     command = 'test "$(command -v python)" = {python} && test -z "$PYTHONPATH" && test -d src'
-    with sides("v1", ".", Installation(command=f'{command} && test -x "$VIRTUAL_ENV/bin/python"')):
-        pass
+    how = Installation(command=f'{command} && test -x "$VIRTUAL_ENV/bin/python"')
+    with sides("v1", ".", how) as both:
+        assert both["base"].python != sys.executable
 
 
 @pytest.mark.processes

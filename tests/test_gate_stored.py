@@ -278,6 +278,9 @@ def test_another_amount_of_memory_is_incomparable():
 def test_memory_that_a_kernel_keeps_is_the_same_machine():
     less = evolve(CHANGED, memory_bytes=ENVIRONMENT.memory_bytes - 200 * MIB)
     stored.refuse_other_machine(baseline(*BASE), less)
+    much_less = evolve(less, memory_bytes=less.memory_bytes - 1024 * MIB)
+    with pytest.raises(NotComparable):
+        stored.refuse_other_machine(baseline(*BASE), much_less)
 
 
 def test_a_baseline_without_these_tasks_is_refused_before_anything_is_timed():

@@ -339,9 +339,20 @@ def test_an_innocent_source_is_left_alone(module, source):
     assert objections(module, source) == []
 
 
-@pytest.mark.parametrize("module", ["convbench", "convbench.plugin", "convbench.fixtures"])
-def test_importing_brings_no_framework(module):
-    heavy = {"torch", "tensorflow", "keras", "jax", "matplotlib"}
+HEAVY = {"torch", "tensorflow", "keras", "jax", "matplotlib"}
+LATE = {
+    "convbench": HEAVY,
+    "convbench.plugin": HEAVY,
+    "convbench.fixtures": HEAVY,
+    "convbench.cli": {*HEAVY, "scipy", "rich"},
+    "convbench.worker": {*HEAVY, "scipy", "rich", "pandas"},
+    "convbench.worker_own": {*HEAVY, "scipy", "rich", "pandas"},
+}
+"""What importing a module must not import: seconds for the first, memory for the workers."""
+
+
+@pytest.mark.parametrize(("module", "heavy"), LATE.items(), ids=LATE)
+def test_importing_brings_nothing_that_is_not_used_at_once(module, heavy):
     program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     command = [sys.executable, "-W", "error", "-c", program]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -22,7 +21,7 @@ from convbench.processes import Interpreter
 from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
-from tests.conftest import script
+from tests.conftest import gone, script
 
 pytestmark = pytest.mark.processes
 
@@ -51,19 +50,6 @@ def serves(launcher: Launcher) -> bool:
         prepared = prepare(child)
         timed = child.ask(messages.Rounds(2, 3), messages.Timed, "timing")
     return isinstance(prepared, messages.Prepared) and isinstance(timed, messages.Timed)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, given a moment to do so."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def offspring(launcher: Launcher | None = None) -> set[int]:

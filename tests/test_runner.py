@@ -15,6 +15,7 @@ from convbench.architectures import architecture
 from convbench.check import CheckReport, Finding
 from convbench.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.examination import Settings
+from convbench.launcher import Child
 from convbench.own import OwnModel, Reference
 from convbench.processors import CpuUse
 from convbench.record import (
@@ -71,6 +72,8 @@ class FakeChild:
 
     def __exit__(self, *_: object) -> None:
         self.closed = True
+
+    answer = Child.answer
 
     def ask(self, request, _reply, _stage):
         self.asked.append(request)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from attrs import define, evolve, field
 
-from convbench import messages, processors
+from convbench import launcher, messages, processors
 from convbench.errors import WorkerFailed
 from convbench.record import Measurement
 from convbench.stats import JUDGED
@@ -39,6 +39,8 @@ class Child:
     step_s: Iterator[float]
     task: str = TASK.label
     asked: list[messages.Rounds] = field(factory=list)
+
+    answer = launcher.Child.answer
 
     def ask(self, request, _reply, _stage):
         self.asked.append(request)

@@ -253,6 +253,13 @@ class Child:
         self.launcher.send(request)
         return self.expect(reply, self.launcher.timeout_s, stage, refusable=True)
 
+    def answer(self, request: messages.Request, reply: type[R], stage: str) -> R:
+        """The answer to a request that is not refused; raises WorkerFailed where it is, too."""
+        answer = self.ask(request, reply, stage)
+        if isinstance(answer, messages.Refused):
+            raise answer.as_error(self.task, stage)
+        return answer
+
     def expect(
         self, reply: type[R], timeout_s: Second, stage: str, *, refusable: bool = False
     ) -> R:

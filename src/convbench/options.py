@@ -187,11 +187,15 @@ def one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
 
 def _names(config: Any, option: str) -> tuple[str, ...]:
     """The names that an option lists; at least one."""
-    text: str = config.getoption(f"bench_{option}")
-    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    if not names:
-        raise BadOption(f"--bench-{option}", "one or more names", text)
-    return names
+    return names(f"--bench-{option}", config.getoption(f"bench_{option}"))
+
+
+def names(option: str, text: str) -> tuple[str, ...]:
+    """The names that a text lists, each once; raises BadOption where there is none."""
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not found:
+        raise BadOption(option, "one or more names", text)
+    return found
 
 
 def _batches(config: Any) -> tuple[Batch, ...]:

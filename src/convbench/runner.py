@@ -207,9 +207,7 @@ class Run:
                 request = messages.Prepare(wanted, str(self.tables), 0.0)
                 stages = ((request, messages.Prepared), (messages.Rounds(2, 1), messages.Timed))
                 for asked, answer in stages:
-                    reply = child.ask(asked, answer, SEARCHING)
-                    if isinstance(reply, messages.Refused):
-                        raise reply.as_error(child.task, SEARCHING)
+                    child.answer(asked, answer, SEARCHING)
         except OutOfMemory as error:
             return memory_needs.facts(error.why)
         except WorkerFailed as error:

@@ -102,9 +102,8 @@ class Rounds:
         left = max(least - len(self.taken), ceil((self.budget.seconds - self.spent_s) / round_s), 1)
         count = min(left, MAX_ROUNDS - len(self.taken), max(1, round(BLOCK / round_s)))
         with self.cpu.watched() as used:
-            reply = self.child.ask(messages.Rounds(count, self.iterations), messages.Timed, STAGE)
-            if isinstance(reply, messages.Refused):
-                raise reply.as_error(self.child.task, STAGE)
+            request = messages.Rounds(count, self.iterations)
+            reply = self.child.answer(request, messages.Timed, STAGE)
             used(reply.cpu_s)
         if len(reply.rounds_s) != count:
             why = f"timed {len(reply.rounds_s)} rounds, not {count}"

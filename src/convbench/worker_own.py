@@ -46,7 +46,7 @@ def outline(own: OwnModel) -> Outlined:
 
     Raises ConvbenchError, such as for a model that cannot be traced, and what the model raises.
     """
-    from convbench.fidelity.loading import tracer_of  # noqa: PLC0415  (scipy, in every worker)
+    from convbench.fidelity.loading import tracer_of  # noqa: PLC0415  (pandas, in every worker)
 
     model = _maker(own)()
     tracer = tracer_of(model)

@@ -12,12 +12,10 @@ from attrs import evolve
 from convbench.commands import INTERRUPTED, gate_outputs, gate_self_test
 from convbench.commands.children import cleaning_up
 from convbench.commands.gate_options import (
-    add_arguments,
     duration,
     model_plan,
     networks_plan,
     refuse,
-    share,
     tests_plan,
 )
 from convbench.errors import BadOption, BrokenSide, ConvbenchError
@@ -26,11 +24,10 @@ from convbench.gate.judging import ALPHA, BETA
 from convbench.gate.node_ids import Chosen
 from convbench.gate.revisions import Installation
 from convbench.gate.running import Gate, Plan
-from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
+from convbench.gate.sides import Side, SideLauncher, alike, sides, uncommitted
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, Broken, GateResult, Role, SideFacts
-
-__all__ = ["add_arguments", "run"]
+from convbench.options import share
 
 INTERRUPTED_NOTE = "The run was interrupted: what was not decided by then has no verdict."
 
@@ -133,10 +130,10 @@ def _start(options: argparse.Namespace) -> Start:
 
 
 def _self_test(options: argparse.Namespace) -> int:
-    own = {role: Side(role=role, given=".", meaning="this interpreter") for role in ROLES}
     extra = share("--inject", options.inject) if options.inject else 0.0
+    plan = networks_plan(options, alike())
     return gate_self_test.run(
-        evolve(networks_plan(options, own), extra=extra, settings=None, command=_command(options)),
+        evolve(plan, extra=extra, settings=None, command=_command(options)),
         _start(options),
         dict(peers.RULES),
         duration("--time", options.time),

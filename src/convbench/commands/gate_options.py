@@ -20,11 +20,11 @@ from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.gate import node_ids
 from convbench.gate.running import Plan
-from convbench.gate.sides import Side
+from convbench.gate.sides import Side, alike
 from convbench.gate.subjects import subjects
-from convbench.gate.values import ROLES, Quantity, Role
+from convbench.gate.values import Quantity, Role
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
-from convbench.options import DEVICES, one_of
+from convbench.options import DEVICES, names, one_of, share
 from convbench.own import OwnModel, refer
 from convbench.record import Task
 from convbench.reference import tables_folder
@@ -100,7 +100,7 @@ def _outputs(written: Any) -> None:
 
 def refuse(options: argparse.Namespace) -> None:
     """Raises ConvbenchError for what cannot be, before anything is checked out or installed."""
-    stand_ins = {role: Side(role=role, given=".", meaning="") for role in ROLES}
+    stand_ins = alike()
     duration("--timeout", options.timeout)
     if not options.test:
         (model_plan if options.model is not None else networks_plan)(options, stand_ins)
@@ -151,7 +151,15 @@ def model_plan(options: argparse.Namespace, sides: Mapping[Role, Side]) -> Plan:
         raise BadOption("--model-input", TRIPLE, "not given")
     own = OwnModel(make=refer(options.model), input=_shape(options.model_input))
     tasks = [
-        _task(options, options.model, frameworks[0], mode, SINGLE, pass_, batch)
+        _task(
+            options,
+            architecture=options.model,
+            framework=frameworks[0],
+            mode=mode,
+            dtype=SINGLE,
+            pass_=pass_,
+            batch=batch,
+        )
         for mode in names("--mode", options.mode)
         for pass_ in _passes(options)
         for batch in _batches(options.batch)
@@ -203,37 +211,23 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
     return [
         _task(
             options,
-            found.case.architecture,
-            found.case.framework,
-            found.case.mode,
-            found.case.dtype,
-            pass_,
-            int(found.batch or 1),
+            architecture=found.case.architecture,
+            framework=found.case.framework,
+            mode=found.case.mode,
+            dtype=found.case.dtype,
+            pass_=pass_,
+            batch=int(found.batch or 1),
         )
         for pass_ in _passes(options)
         for found in timed(chosen, pass_, _batches(options.batch), 1).values()
     ]
 
 
-def _task(
-    options: argparse.Namespace,
-    name: str,
-    framework: str,
-    mode: str,
-    dtype: str,
-    pass_: str,
-    batch: int,
-) -> Task:
-    return Task(
-        architecture=name,
-        framework=framework,
-        mode=mode,
-        dtype=dtype,
-        pass_=pass_,
-        batch=batch,
-        device=options.device or machine.default_device(),
-        threads=options.threads or machine.default_threads(),
-    )
+def _task(options: argparse.Namespace, **of: Any) -> Task:
+    """One task on the device and threads that the command line asks for."""
+    device = options.device or machine.default_device()
+    threads = options.threads or machine.default_threads()
+    return Task(**of, device=device, threads=threads)
 
 
 def _passes(options: argparse.Namespace) -> list[str]:
@@ -258,14 +252,6 @@ def _tolerance(option: str, text: str) -> float:
     return found
 
 
-def names(option: str, text: str) -> list[str]:
-    """The names that an option lists, each once; raises BadOption where there is none."""
-    found = [*dict.fromkeys(word.strip() for word in text.split(",") if word.strip())]
-    if not found:
-        raise BadOption(option, "one or more names", text)
-    return found
-
-
 def _batches(text: str) -> list[int]:
     words = names("--batch", text)
     if not all(word.isascii() and word.isdigit() and 0 < int(word) < MOST for word in words):
@@ -278,15 +264,6 @@ def _shape(text: str) -> tuple[int, ...]:
     if len(words) != 3 or not all(w.isascii() and w.isdigit() and 0 < int(w) < MOST for w in words):
         raise BadOption("--model-input", TRIPLE, text)
     return tuple(map(int, words))
-
-
-def share(option: str, text: str) -> float:
-    """A share of a text such as 3% or 2.5; raises BadOption."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)%?", text.strip())
-    percent = float(match[1]) if match else 0.0
-    if not 0 < percent <= 100:
-        raise BadOption(option, "a percentage up to 100%", text)
-    return percent / 100
 
 
 def duration(option: str, text: str) -> Second:

@@ -16,7 +16,7 @@ from convbench.errors import BadOption
 from convbench.gate import saved
 from convbench.gate.running import Gate, Plan
 from convbench.gate.self_test import Of, Rate, Rule, any_worse, subjects, tallies
-from convbench.gate.sides import Side
+from convbench.gate.sides import alike
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, GateResult, Role, SideFacts
 from convbench.record import as_json
@@ -52,9 +52,8 @@ def run(
 
 def _one(plan: Plan, start: Start) -> GateResult:
     """One whole run of the gate."""
-    sides = {role: Side(role=role, given=".", meaning="this interpreter") for role in ROLES}
     facts = {role: SideFacts(role=role, given=".", meaning=_meaning(plan, role)) for role in ROLES}
-    gate = Gate(plan, sides, facts, start)
+    gate = Gate(plan, alike(), facts, start)
     gate.run()
     return gate.result()
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from convbench.fidelity.features import Features
 from convbench.fidelity.order import Layout
@@ -48,6 +47,8 @@ def _contents(bits: int, seen: Sequence[Features]) -> Counter[object]:
 def _permuted(
     branches: Sequence[int], one: Sequence[Counter[object]], other: Sequence[Counter[object]]
 ) -> list[int]:
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  (a third of a second)
+
     costs = np.array([[((a - b) + (b - a)).total() for b in other] for a in one])
     _, columns = linear_sum_assignment(costs)
     left = [k for k in range(len(branches)) if k not in columns]

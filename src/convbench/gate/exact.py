@@ -18,7 +18,7 @@ from convbench.gate.subjects import Subject
 from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
 from convbench.graph import NETWORK
-from convbench.launcher import Child, R
+from convbench.launcher import Child
 from convbench.own import OwnModel
 
 MOST = 5
@@ -44,7 +44,7 @@ def structures(subject: Subject, templates: Templates, tables: str) -> Found:
     def ask(child: Child, role: Role) -> Facts:
         task = subject.tasks[role]
         request = messages.Check(task.architecture, tables, task.mode)
-        return _facts(_answer(child, request, messages.Checked).report)
+        return _facts(child.answer(request, messages.Checked, STAGE).report)
 
     return _compared(subject, templates, ask)
 
@@ -57,14 +57,13 @@ def outlines(subject: Subject, templates: Templates, own: Mapping[Role, OwnModel
     made_in: dict[Role, dict[str, str]] = {}
 
     def ask(child: Child, role: Role) -> Facts:
-        told = _answer(child, messages.Outline(own[role]), messages.Outlined)
+        told = child.answer(messages.Outline(own[role]), messages.Outlined, STAGE)
         made_in[role] = {own[role].make.module: told.file}
         return dict(told.facts)
 
     found = _compared(subject, templates, ask)
-    untold = [one for one in found.broken if one.role is not None]
-    if len(untold) == len(found.broken) == len(ROLES):  # what no side can tell is no difference
-        return Found(notes=[f"The structure was not compared: {untold[0].reason}."])
+    if not made_in:  # what no side can tell is no difference
+        return Found(notes=[f"The structure was not compared: {found.broken[0].reason}."])
     return evolve(found, notes=shared(templates.sides, made_in))
 
 
@@ -91,8 +90,7 @@ def _asked(
     """The facts of each side that tells them, and why others do not."""
     facts: dict[Role, Facts] = {}
     broken: list[Broken] = []
-    frameworks = {role: subject.tasks[role].framework for role in ROLES}
-    open_ = templates.for_pair(frameworks, subject.label)
+    open_ = templates.for_pair(subject.frameworks, subject.label)
     for role in ROLES:
         try:
             with open_(role) as child:
@@ -100,13 +98,6 @@ def _asked(
         except ConvbenchError as error:
             broken.append(Broken(subject=subject.label, role=role, reason=str(error)))
     return facts, broken
-
-
-def _answer(child: Child, request: messages.Request, reply: type[R]) -> R:
-    answer = child.ask(request, reply, STAGE)
-    if isinstance(answer, messages.Refused):
-        raise answer.as_error(child.task, STAGE)
-    return answer
 
 
 def _facts(report: CheckReport) -> Facts:
@@ -135,8 +126,7 @@ def functions(subject: Subject, templates: Templates, settings: Settings) -> Fou
     """Whether both sides compute the same function: outputs, gradients, statistics, a step."""
     tasks = [subject.tasks[role] for role in ROLES]
     sides = ((tasks[0].framework, tasks[0].mode), (tasks[1].framework, tasks[1].mode))
-    frameworks = {role: subject.tasks[role].framework for role in ROLES}
-    open_ = templates.for_pair(frameworks, subject.label)
+    open_ = templates.for_pair(subject.frameworks, subject.label)
     roles = iter(ROLES)
 
     def in_turn(*_: str) -> AbstractContextManager[Child]:

@@ -76,14 +76,6 @@ def first_decision(
     return "worse" if worse[first] else "not worse", first + 1
 
 
-def decided_after(
-    log_ratios: Sequence[float], tolerance: float, alpha: float, beta: float = BETA
-) -> int | None:
-    """The number of pairs after which a question was decided first; None if it never was."""
-    outcome, pairs = first_decision(log_ratios, tolerance, alpha, beta)
-    return None if outcome == "cannot tell" else pairs
-
-
 def centre(log_ratios: Sequence[float]) -> float:
     """The centre of symmetry: the median of all means of two (Hodges and Lehmann 1963)."""
     values = np.asarray(log_ratios)

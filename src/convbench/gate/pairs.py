@@ -17,7 +17,7 @@ from attrs import define
 
 from convbench import messages
 from convbench.gate.values import ROLES, Pair, Role, Sample
-from convbench.launcher import Child, R
+from convbench.launcher import Child
 from convbench.timing import ROUND, usual
 from convbench.units import Second
 
@@ -56,14 +56,13 @@ class Duet:
                 break  # something else has the processors: the next pair may be luckier
             for role in self.chance.sample(ROLES, 2):
                 request = messages.Rounds(1, iterations)
-                taken[role] += _answer(
-                    self.children[role], request, messages.Timed, TIMING
-                ).rounds_s
+                timed = self.children[role].answer(request, messages.Timed, TIMING)
+                taken[role] += timed.rounds_s
         return taken
 
     def peak(self, role: Role) -> int | None:
         """The peak of a side: the device's where it is one, else the host's."""
-        memory = _answer(self.children[role], messages.Peak(), messages.Peaks, READING).memory
+        memory = self.children[role].answer(messages.Peak(), messages.Peaks, READING).memory
         device = memory.device_allocated_bytes
         return device if device is not None else memory.host_bytes
 
@@ -83,7 +82,7 @@ def take(
         prepared: dict[Role, messages.Prepared] = {}
         for role in order:
             children[role] = stack.enter_context(open_(role))
-            prepared[role] = _answer(children[role], requests[role], messages.Prepared, PREPARING)
+            prepared[role] = children[role].answer(requests[role], messages.Prepared, PREPARING)
         duet = Duet(children, prepared, chance)
         rounds = duet.rounds(perf_counter() - began)
         samples = {role: _sample(duet, role, rounds[role]) for role in order}
@@ -104,11 +103,3 @@ def _sample(duet: Duet, role: Role, rounds_s: list[Second]) -> Sample:
         first_result_s=prepared.build_s + prepared.first_s,
         memory_bytes=duet.peak(role),
     )
-
-
-def _answer(child: Child, request: messages.Request, reply: type[R], stage: str) -> R:
-    """The answer to a request; raises WorkerFailed for a refusal too."""
-    answer = child.ask(request, reply, stage)
-    if isinstance(answer, messages.Refused):
-        raise answer.as_error(child.task, stage)
-    return answer

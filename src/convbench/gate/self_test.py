@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench.gate.judging import decided_after
+from convbench.gate.judging import first_decision
 from convbench.gate.values import GateResult, Pair, Verdict
 from convbench.units import Second
 
@@ -86,26 +86,27 @@ def tallies(results: Sequence[GateResult], rules: Mapping[str, Rule]) -> list[Ta
 
 def subjects(results: Sequence[GateResult]) -> list[Of]:
     """What the gate said of each subject's step time."""
-    found: dict[str, list[tuple[Verdict, int | None, Second]]] = {}
+    found: dict[str, list[tuple[Verdict, int, Second]]] = {}
     for result in results:
         by_subject = _by_subject(result)
         for verdict in _step_times(result):
             pairs = by_subject.get(verdict.question.subject, [])
             ratios = [r for pair in pairs if (r := pair.log_ratio("step time")) is not None]
-            after = decided_after(ratios, verdict.question.tolerance, verdict.alpha, verdict.beta)
+            tolerance = verdict.question.tolerance
+            _, after = first_decision(ratios, tolerance, verdict.alpha, verdict.beta)
             seconds = sum(pair.taken_s for pair in pairs[:after])
             found.setdefault(verdict.question.subject, []).append((verdict, after, seconds))
     return [_of(name, said) for name, said in found.items()]
 
 
-def _of(name: str, said: Sequence[tuple[Verdict, int | None, Second]]) -> Of:
+def _of(name: str, said: Sequence[tuple[Verdict, int, Second]]) -> Of:
     outcomes = [verdict.outcome for verdict, _, _ in said]
     return Of(
         subject=name,
         worse=Rate(outcomes.count("worse"), len(said)),
         not_worse=Rate(outcomes.count("not worse"), len(said)),
         ratio=median(verdict.ratio or 1.0 for verdict, _, _ in said),
-        pairs=median(after or verdict.pairs for verdict, after, _ in said),
+        pairs=median(after for _, after, _ in said),
         seconds=median(seconds for _, _, seconds in said),
     )
 

@@ -34,7 +34,7 @@ from convbench.processes import Interpreter, inherited, programs_of
 OWN = (".", "this")
 PLACES = ("/", "./", "../", "~/")
 KEYS = ("framework", "mode", "dtype")
-"""What a configuration can say."""
+"""What a configuration can say: fields of a task."""
 FORMS = "an interpreter, a revision of this repository, or a configuration such as mode=compiled"
 
 
@@ -55,7 +55,7 @@ class Side:
     tree: Path | None = None
     """The user's working tree, if none of its code belongs to this side; None if some does."""
     changes: Mapping[str, str] = field(factory=dict)
-    """The framework, mode and dtype that its tasks have instead of those of the command line."""
+    """What its tasks have instead of what the command line says; its keys are of `KEYS`."""
 
     def same_interpreter(self, other: Side) -> bool:
         """Whether a template of one can serve the other as well."""
@@ -88,6 +88,15 @@ class Side:
         Not where the gate finds them: that may be the other side, or another Python's packages.
         """
         return (*self.path, str(self.folder or Path.cwd()))
+
+
+def alike() -> dict[Role, Side]:
+    """Two sides that are both the gate's own interpreter, as it is."""
+    return {role: _own(role, OWN[0]) for role in ROLES}
+
+
+def _own(role: Role, text: str) -> Side:
+    return Side(role=role, given=text, meaning="this interpreter")
 
 
 @contextmanager
@@ -158,7 +167,7 @@ def read(role: Role, text: str, folder: Path) -> Side | Revision:
 
 
 def _read(role: Role, text: str, folder: Path) -> Side | Revision:
-    own = Side(role=role, given=text, meaning="this interpreter")
+    own = _own(role, text)
     if text.startswith(PLACES):
         return _interpreter(own, folder / Path(text).expanduser())
     if text in OWN:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-from convbench.errors import UnknownName
 from convbench.gate import pairs
 from convbench.gate.sides import Side
 from convbench.gate.templates import Templates
 from convbench.gate.values import QUANTITIES, ROLES, Pair, Quantity, Question, Role
 from convbench.record import Task
-
-CHANGES = ("framework", "mode", "dtype")
-"""What a configuration may change of a task."""
 
 RequestOf: TypeAlias = Callable[[Task, Role], pairs.Request]
 """What prepares a task in a fresh process of a side."""
@@ -38,6 +34,11 @@ class Subject:
         return f"{base.architecture} {' → '.join(variants)} {base.pass_}{batch}"
 
     @property
+    def frameworks(self) -> dict[Role, str]:
+        """What either side runs it in."""
+        return {role: self.tasks[role].framework for role in ROLES}
+
+    @property
     def network(self) -> tuple[str, ...]:
         """What has one structure and one function, whatever is done with it."""
         base, head = self.tasks["base"], self.tasks["head"]
@@ -53,33 +54,21 @@ class Subject:
 
     def pair(self, number: int, templates: Templates, request: RequestOf, chance: Random) -> Pair:
         """One pair of it; raises WorkerFailed, FrameworkMissing."""
-        frameworks = {role: self.tasks[role].framework for role in ROLES}
-        open_ = templates.for_pair(frameworks, self.label)
+        open_ = templates.for_pair(self.frameworks, self.label)
         requests = {role: request(self.tasks[role], role) for role in ROLES}
         return pairs.take(self.label, number, requests, open_, chance)
 
 
 def subjects(tasks: Sequence[Task], sides: Mapping[Role, Side]) -> list[Subject]:
-    """Each task as either side runs it, those that become alike once.
-
-    Raises UnknownName for a change that no task has.
-    """
-    for side in sides.values():
-        for name in side.changes:
-            if name not in CHANGES:
-                raise UnknownName(f"setting of --{side.role}", name, CHANGES)
+    """Each task as either side runs it, those that become alike once."""
     batches = {task.batch for task in tasks}
     found = [
-        Subject({role: _changed(task, sides[role].changes) for role in ROLES}, len(batches) > 1)
+        Subject({role: _on(sides[role], task) for role in ROLES}, len(batches) > 1)
         for task in tasks
     ]
     return list({subject.label: subject for subject in found}.values())
 
 
-def _changed(task: Task, changes: Mapping[str, str]) -> Task:
-    return evolve(
-        task,
-        framework=changes.get("framework", task.framework),
-        mode=changes.get("mode", task.mode),
-        dtype=changes.get("dtype", task.dtype),
-    )
+def _on(side: Side, task: Task) -> Task:
+    changes: Mapping[str, Any] = side.changes
+    return evolve(task, **changes)
