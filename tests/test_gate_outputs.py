@@ -178,12 +178,14 @@ def unread(*words: str, stream: str) -> tuple[int, str]:
     ours, theirs = os.pipe()
     os.close(ours)
     other = "stderr" if stream == "stdout" else "stdout"
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         [sys.executable, "-m", "convbench", "gate", *words],
         **{stream: theirs, other: subprocess.PIPE},
         text=True,
         check=False,
         cwd=ROOT,
+        env=buffered,
     )
     os.close(theirs)
     return done.returncode, getattr(done, other)

@@ -29,6 +29,7 @@ from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes
 from tests.conftest import git, gone, script, wait_for
+from tests.faults.harness import alive
 
 BARE = Installation(command="none")
 
@@ -183,6 +184,7 @@ import os, site
 lines = [os.path.join(os.getcwd(), "src"), {paths!r}]
 with open(os.path.join(site.getsitepackages()[0], "it.pth"), "w") as file:
     file.write(os.pathsep.join(lines).replace(os.pathsep, chr(10)))
+open("left by the installation", "w").close()
 """
 
 
@@ -237,7 +239,7 @@ def test_an_installation_that_fails_is_quoted(repository, temporary, command, fa
     )
     assert "\n" not in sentence
     assert nothing_is_left(repository, temporary)
-    assert not psutil.Process().children()
+    assert not [*alive()]
 
 
 @pytest.mark.usefixtures("repository")

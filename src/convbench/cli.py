@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from convbench import __version__, architectures, canon
 from convbench.check import CheckReport, check, erratum_sentence
@@ -61,11 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = HUNG_UP if isinstance(error, BrokenPipeError) else BROKEN
         if status == BROKEN:
             print(f"convbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
     except KeyboardInterrupt:
         print("convbench: interrupted", file=sys.stderr)
         status = INTERRUPTED
+    for stream in (sys.stdout, sys.stderr):
+        _drain(stream)
     sys.exit(status)
+
+
+def _drain(stream: TextIO) -> None:
+    """Lets a stream go that takes nothing more, or Python ends with a status of its own."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(words: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ import psutil
 
 from convbench import __version__
 from convbench.nvml import devices, ready
-from convbench.record import Environment
+from convbench.record import CHANGED, Environment
 from convbench.units import Byte
 
 
@@ -140,6 +140,6 @@ def _commit(folder: Path, reports: Sequence[Path]) -> str | None:
         ]
         but_for = [f":(top,exclude){at}" for at in inside if at != Path()]
         changes = git("status", "--porcelain", "--", ":(top)", *but_for)
-        return f"{commit} with changes" if changes else commit
+        return f"{commit}{CHANGED}" if changes else commit
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -85,6 +85,10 @@ class Task:
         return variant(self.framework, self.mode)
 
 
+CHANGED = " with changes"
+"""What follows a commit from which the files differ."""
+
+
 @frozen(kw_only=True)
 class Environment:
     """The machine and the software a run was made with; what two runs must share to compare."""

@@ -17,6 +17,7 @@ from convbench.check import CheckReport
 from convbench.errors import BadRecord, ConvbenchError
 from convbench.parity import Parity
 from convbench.record import (
+    CHANGED,
     JOURNAL,
     Entry,
     Environment,
@@ -208,9 +209,6 @@ def _refuse_other_environment(run: str, entries: Sequence[Entry], now: Environme
     if (now.commit or "").endswith(CHANGED):
         why = f"its commit is {now.commit}, and nobody can tell whether the same ones"
         raise NotResumable(run, why, f"commit them, and {ANEW}")
-
-
-CHANGED = " with changes"
 
 
 def _said(environment: Environment, name: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from convbench import machine, record
 from convbench.errors import BadRecord, BrokenSide, ConvbenchError, FromWorkingTree, one_line
@@ -15,7 +15,7 @@ from convbench.foreign import belongs
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, SideFacts
 from convbench.processes import Ran, run
-from convbench.record import Environment
+from convbench.record import CHANGED, Environment
 from convbench.units import Second
 
 LIMIT: Second = 120
@@ -60,8 +60,12 @@ def facts(side: Side, limit_s: Second = LIMIT) -> SideFacts:
     file = _asked(side, ["-c", FILE], limit_s).output.strip() if side.tree else ""
     if file and belongs(file, str(side.tree)):
         raise _broken(side, str(FromWorkingTree("convbench", file)))
+    environment = _answer(side, ran)
+    if side.tree and environment.commit:  # what installing and importing left changes nothing
+        commit = environment.commit.removesuffix(CHANGED)
+        environment = evolve(environment, commit=commit)
     return SideFacts(
-        role=side.role, given=side.given, meaning=side.meaning, environment=_answer(side, ran)
+        role=side.role, given=side.given, meaning=side.meaning, environment=environment
     )
 
 
