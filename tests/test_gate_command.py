@@ -155,6 +155,8 @@ def test_a_head_that_hangs_is_no_pass(run, tmp_path):  # noqa: F811
         ((*SAME, "--pass", "sideways"), "unknown pass"),
         ((*SAME, "--batch", "0"), "--batch must be whole numbers"),
         ((*SAME, "--tolerance", "lots"), "--tolerance must be a percentage"),
+        ((*SAME, "--tolerance", "1e1%"), "--tolerance must be a percentage"),
+        ((*SAME, "--tolerance", "+3%"), "--tolerance must be a percentage"),
         (
             (*SAME, "--tolerance", "0.05"),
             "--tolerance must be 0.1% or more (for five percent write",

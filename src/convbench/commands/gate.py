@@ -15,6 +15,7 @@ from convbench.commands.gate_options import (
     duration,
     model_plan,
     networks_plan,
+    percentage,
     refuse,
     tests_plan,
 )
@@ -27,7 +28,6 @@ from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher, alike, sides, uncommitted
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, Broken, GateResult, Role, SideFacts
-from convbench.options import share
 
 INTERRUPTED_NOTE = "The run was interrupted: what was not decided by then has no verdict."
 
@@ -130,7 +130,7 @@ def _start(options: argparse.Namespace) -> Start:
 
 
 def _self_test(options: argparse.Namespace) -> int:
-    extra = share("--inject", options.inject) if options.inject else 0.0
+    extra = percentage("--inject", options.inject) if options.inject else 0.0
     plan = networks_plan(options, alike())
     return gate_self_test.run(
         evolve(plan, extra=extra, settings=None, command=_command(options)),

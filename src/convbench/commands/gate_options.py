@@ -246,7 +246,7 @@ def _tolerances(options: argparse.Namespace) -> dict[Quantity, float]:
 
 def _tolerance(option: str, text: str) -> float:
     """A share that can be meant; raises BadOption for less, which is often a fraction."""
-    found = share(option, text)
+    found = percentage(option, text)
     if found < LEAST:
         raise BadOption(option, f"{LEAST:.1%} or more (for five percent write 5% or 5)", text)
     return found
@@ -264,6 +264,13 @@ def _shape(text: str) -> tuple[int, ...]:
     if len(words) != 3 or not all(w.isascii() and w.isdigit() and 0 < int(w) < MOST for w in words):
         raise BadOption("--model-input", TRIPLE, text)
     return tuple(map(int, words))
+
+
+def percentage(option: str, text: str) -> float:
+    """A share of a text such as 3% or 2.5, and of no other spelling; raises BadOption."""
+    if not re.fullmatch(r"(\d+(?:\.\d+)?)%?", text.strip()):
+        raise BadOption(option, "a percentage up to 100%", text)
+    return share(option, text)
 
 
 def duration(option: str, text: str) -> Second:
