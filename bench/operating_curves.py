@@ -19,13 +19,13 @@ from attrs import evolve
 from tabulate import tabulate
 
 from convbench import record
-from convbench.gate.curves import Gate, Recorded, Simulated, Source, failing, tailed
 from convbench.gate.judging import level
 from convbench.gate.peers import RULES, stored
-from convbench.gate.plot_curves import OURS, Needed, operating_curves
 from convbench.gate.self_test import Rate
-from convbench.gate.simulation import SHARED
 from convbench.gate.values import QUANTITIES, Pair
+from operating.curves import Gate, Recorded, Simulated, Source, failing, tailed
+from operating.plot_curves import OURS, Needed, operating_curves
+from operating.simulation import SHARED
 
 ROOT = Path(__file__).parent.parent
 PAIRS = ROOT / "tests" / "recorded" / "gate_pairs.jsonl"

@@ -7,18 +7,18 @@ from math import log1p
 import numpy as np
 import pytest
 
-from convbench.gate.curves import (
+from convbench.gate.judging import first_decision, judge, level
+from convbench.gate.self_test import Rate
+from convbench.gate.values import QUANTITIES, Question
+from operating.curves import (
     Gate,
     Recorded,
     Simulated,
     failing,
     tailed,
 )
-from convbench.gate.judging import first_decision, judge, level
-from convbench.gate.plot_curves import OURS, Needed, operating_curves
-from convbench.gate.self_test import Rate
-from convbench.gate.simulation import SHARED
-from convbench.gate.values import QUANTITIES, Question
+from operating.plot_curves import OURS, Needed, operating_curves
+from operating.simulation import SHARED
 from tests.recorded_pairs import recorded
 
 EACH = level(18)

@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 
 from convbench.gate.peers import RULES, stored
-from convbench.gate.simulation import QUIET, SHARED, pairs_of, rounds
 from convbench.gate.values import Pair, Sample
+from operating.simulation import QUIET, SHARED, pairs_of, rounds
 from tests.recorded_pairs import recorded
 
 

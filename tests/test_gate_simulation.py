@@ -11,8 +11,8 @@ from attrs import evolve
 
 from convbench.gate.betting import reached
 from convbench.gate.judging import BETA, level
-from convbench.gate.simulation import QUIET, SHARED, WILD, log_ratios, pairs_of, rounds
 from convbench.gate.values import Pair, Sample
+from operating.simulation import QUIET, SHARED, WILD, log_ratios, pairs_of, rounds
 from tests.conftest import ROOT
 from tests.recorded_pairs import recorded
 

@@ -196,7 +196,7 @@ ENTRANCES = {
         "frameworks.keras_profile",
     ),
     "jax": ("frameworks.keras_jax",),
-    "matplotlib": ("plots", "plots_gate", "gate.plot_curves"),
+    "matplotlib": ("plots", "plots_gate"),
     "pynvml": ("nvml",),
     "pytest": ("plugin", "session", "bench_fixtures", "bench_gate", "fixtures", "gate.witness"),
     "os.environ": (

@@ -14,5 +14,4 @@ words                      what was found in sentences; terminal, markdown, juni
                            forms
 stored, ranks              the weaker comparison with a run of another day (stored_words)
 self_test, peers           how often the gate errs on this machine, beside other tools' rules
-simulation, curves         the same on simulated machines (plot_curves)
 """

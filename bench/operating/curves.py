@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 from convbench.gate.betting import Array
 from convbench.gate.judging import first_decision
 from convbench.gate.self_test import Rate
-from convbench.gate.simulation import Machine, log_ratios, pairs_of, rounds
 from convbench.gate.values import QUANTITIES, Outcome, Pair, Quantity, Sample
+from operating.simulation import Machine, log_ratios, pairs_of, rounds
 
 OTHERS: Mapping[Quantity, float] = {"first result": 0.05, "peak memory": 0.005}
 """How log ratios spread of what is not simulated round by round, as it was recorded."""

@@ -1,0 +1,1 @@
+"""Operating curves of the gate: simulated machines, and how often it errs on them."""
