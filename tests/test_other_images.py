@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES, architecture
+from convbench.architectures import ARCHITECTURES, Entry, architecture
 from convbench.classes import with_classes
 from convbench.errors import BadOption, ShapeMismatch, Unsupported
 from convbench.graph import Builder
@@ -204,6 +204,6 @@ def test_scores_that_no_layer_of_their_own_makes_are_refused(layers, sentence):
 
 def test_a_description_that_makes_its_builder_once_for_all_is_refused(monkeypatch):
     made = graph("vgg16")
-    monkeypatch.setitem(ARCHITECTURES, "made", lambda _: made)
+    monkeypatch.setitem(ARCHITECTURES, "made", Entry("made", lambda _: made))
     with pytest.raises(Unsupported, match="the function that describes it made one of"):
         architecture("made", input=(3, 64, 64))

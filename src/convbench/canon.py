@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES, groups
+from convbench.architectures import ARCHITECTURES, Entry, groups
 from convbench.errors import BadOption, TableError, hint, one_line
 from convbench.graph import Graph
 from convbench.messages import Own
@@ -84,8 +84,8 @@ def _read(file: Path, own: Own) -> ReferenceTable:
     return table
 
 
-def _description(table: ReferenceTable) -> Callable[[str], Graph]:
-    """What stands for the user's function until it is called."""
+def _description(table: ReferenceTable) -> Entry:
+    """What stands for the user's function until it is called; its module names the family."""
     target = table.graph or ""
     module, _, function = target.partition(":")
 
@@ -104,8 +104,7 @@ def _description(table: ReferenceTable) -> Callable[[str], Graph]:
             raise TableError(table.file, "graph", wanted, given, "return the Builder's graph()")
         return evolve(graph, name=name)
 
-    describe.__module__ = module  # which gives the family its name
-    return describe
+    return Entry(module.rpartition(".")[2], describe)
 
 
 def _function(file: str, module: str, function: str) -> Callable[[str], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from convbench.architectures.alexnet import alexnet, alexnet_bn, alexnet_owt, alexnet_single
 from convbench.architectures.densenet import densenet
@@ -36,76 +36,87 @@ from convbench.errors import BadAddress, BadOption, ShapeMismatch, UnknownName, 
 from convbench.graph import Graph, images_of
 from convbench.ops import Shape
 
-ARCHITECTURES: dict[str, Callable[[str], Graph]] = {
-    "lenet1": lenet1,
-    "lenet5": lenet5,
-    "lenet5_keras": lenet5_keras,
-    "alexnet": alexnet,
-    "alexnet_single": alexnet_single,
-    "alexnet_bn": alexnet_bn,
-    "alexnet_owt": alexnet_owt,
-    "zfnet": zfnet,
-    "nin": nin,
-    "vgg11": vgg,
-    "vgg11_lrn": vgg,
-    "vgg13": vgg,
-    "vgg16c": vgg,
-    "vgg16": vgg,
-    "vgg19": vgg,
-    "googlenet": googlenet,
-    "googlenet_aux": googlenet,
-    "bn_inception": bn_inception,
-    "inception_v3": inception_v3,
-    "inception_v3_aux": inception_v3,
-    "inception_v4": inception_v4,
-    "inception_resnet_v1": inception_resnet_v1,
-    "inception_resnet_v2": inception_resnet_v2,
-    "inception_resnet_v2_slim": inception_resnet_v2_slim,
-    "plain18": plain,
-    "plain34": plain,
-    "resnet18": resnet,
-    "resnet34": resnet,
-    "resnet50": bottleneck_resnet,
-    "resnet50_v1_5": bottleneck_resnet,
-    "resnet101": bottleneck_resnet,
-    "resnet152": bottleneck_resnet,
-    "resnet20_cifar": cifar_resnet,
-    "resnet32_cifar": cifar_resnet,
-    "resnet44_cifar": cifar_resnet,
-    "resnet56_cifar": cifar_resnet,
-    "resnet110_cifar": cifar_resnet,
-    "resnet1202_cifar": cifar_resnet,
-    "resnet20_cifar_keras": resnet20_cifar_keras,
-    "resnet29_v2_cifar_keras": resnet29_v2_cifar_keras,
-    "preact_resnet50": preact_resnet,
-    "preact_resnet101": preact_resnet,
-    "preact_resnet152": preact_resnet,
-    "preact_resnet164_cifar": preact_cifar,
-    "preact_resnet1001_cifar": preact_cifar,
-    "resnext50_32x4d": resnext,
-    "resnext101_32x4d": resnext,
-    "densenet121": densenet,
-    "squeezenet": squeezenet,
-    "xception": xception,
-    "mobilenet": mobilenet,
-    "mobilenet_075": mobilenet,
-    "mobilenet_050": mobilenet,
-    "mobilenet_025": mobilenet,
-    "mobilenet_v2": mobilenet_v2,
-    "nasnet_mobile": nasnet,
-    "nasnet_large": nasnet,
-    "efficientnet_b0": efficientnet_b0,
-    "mnist_convnet": mnist_convnet,
-    "cats_dogs_convnet": cats_dogs_convnet,
-    "vgg16_cats_dogs": vgg16_cats_dogs,
-    "vgg16_cats_dogs_features": vgg16_cats_dogs,
-    "vgg16_cats_dogs_finetuned": vgg16_cats_dogs,
-    "inception_v3_200": inception_v3_200,
-    "inception_v3_200_features": inception_v3_200,
-    "inception_v3_200_finetuned": inception_v3_200,
-    "resnet50_cifar100": resnet50_cifar100,
-    "resnet50_cifar100_features": resnet50_cifar100,
-    "resnet50_cifar100_finetuned": resnet50_cifar100,
+
+@frozen
+class Entry:
+    """One network of the table of names."""
+
+    family: str
+    """The word that selects it together with its relatives."""
+    describe: Callable[[str], Graph]
+    """Makes its graph; one function may describe several networks, and is given the name."""
+
+
+ARCHITECTURES: dict[str, Entry] = {
+    "lenet1": Entry("lenet", lenet1),
+    "lenet5": Entry("lenet", lenet5),
+    "lenet5_keras": Entry("lenet", lenet5_keras),
+    "alexnet": Entry("alexnet", alexnet),
+    "alexnet_single": Entry("alexnet", alexnet_single),
+    "alexnet_bn": Entry("alexnet", alexnet_bn),
+    "alexnet_owt": Entry("alexnet", alexnet_owt),
+    "zfnet": Entry("zfnet", zfnet),
+    "nin": Entry("nin", nin),
+    "vgg11": Entry("vgg", vgg),
+    "vgg11_lrn": Entry("vgg", vgg),
+    "vgg13": Entry("vgg", vgg),
+    "vgg16c": Entry("vgg", vgg),
+    "vgg16": Entry("vgg", vgg),
+    "vgg19": Entry("vgg", vgg),
+    "googlenet": Entry("inception", googlenet),
+    "googlenet_aux": Entry("inception", googlenet),
+    "bn_inception": Entry("inception", bn_inception),
+    "inception_v3": Entry("inception_v3", inception_v3),
+    "inception_v3_aux": Entry("inception_v3", inception_v3),
+    "inception_v4": Entry("inception_v4", inception_v4),
+    "inception_resnet_v1": Entry("inception_resnet", inception_resnet_v1),
+    "inception_resnet_v2": Entry("inception_resnet", inception_resnet_v2),
+    "inception_resnet_v2_slim": Entry("inception_resnet", inception_resnet_v2_slim),
+    "plain18": Entry("resnet", plain),
+    "plain34": Entry("resnet", plain),
+    "resnet18": Entry("resnet", resnet),
+    "resnet34": Entry("resnet", resnet),
+    "resnet50": Entry("resnet", bottleneck_resnet),
+    "resnet50_v1_5": Entry("resnet", bottleneck_resnet),
+    "resnet101": Entry("resnet", bottleneck_resnet),
+    "resnet152": Entry("resnet", bottleneck_resnet),
+    "resnet20_cifar": Entry("resnet", cifar_resnet),
+    "resnet32_cifar": Entry("resnet", cifar_resnet),
+    "resnet44_cifar": Entry("resnet", cifar_resnet),
+    "resnet56_cifar": Entry("resnet", cifar_resnet),
+    "resnet110_cifar": Entry("resnet", cifar_resnet),
+    "resnet1202_cifar": Entry("resnet", cifar_resnet),
+    "resnet20_cifar_keras": Entry("keras_example", resnet20_cifar_keras),
+    "resnet29_v2_cifar_keras": Entry("keras_example", resnet29_v2_cifar_keras),
+    "preact_resnet50": Entry("preact_resnet", preact_resnet),
+    "preact_resnet101": Entry("preact_resnet", preact_resnet),
+    "preact_resnet152": Entry("preact_resnet", preact_resnet),
+    "preact_resnet164_cifar": Entry("preact_resnet", preact_cifar),
+    "preact_resnet1001_cifar": Entry("preact_resnet", preact_cifar),
+    "resnext50_32x4d": Entry("resnext", resnext),
+    "resnext101_32x4d": Entry("resnext", resnext),
+    "densenet121": Entry("densenet", densenet),
+    "squeezenet": Entry("squeezenet", squeezenet),
+    "xception": Entry("xception", xception),
+    "mobilenet": Entry("mobilenet", mobilenet),
+    "mobilenet_075": Entry("mobilenet", mobilenet),
+    "mobilenet_050": Entry("mobilenet", mobilenet),
+    "mobilenet_025": Entry("mobilenet", mobilenet),
+    "mobilenet_v2": Entry("mobilenet", mobilenet_v2),
+    "nasnet_mobile": Entry("nasnet", nasnet),
+    "nasnet_large": Entry("nasnet", nasnet),
+    "efficientnet_b0": Entry("efficientnet", efficientnet_b0),
+    "mnist_convnet": Entry("lectures", mnist_convnet),
+    "cats_dogs_convnet": Entry("lectures", cats_dogs_convnet),
+    "vgg16_cats_dogs": Entry("transfer", vgg16_cats_dogs),
+    "vgg16_cats_dogs_features": Entry("transfer", vgg16_cats_dogs),
+    "vgg16_cats_dogs_finetuned": Entry("transfer", vgg16_cats_dogs),
+    "inception_v3_200": Entry("transfer", inception_v3_200),
+    "inception_v3_200_features": Entry("transfer", inception_v3_200),
+    "inception_v3_200_finetuned": Entry("transfer", inception_v3_200),
+    "resnet50_cifar100": Entry("transfer", resnet50_cifar100),
+    "resnet50_cifar100_features": Entry("transfer", resnet50_cifar100),
+    "resnet50_cifar100_finetuned": Entry("transfer", resnet50_cifar100),
 }
 
 HEADLINE = (
@@ -155,12 +166,14 @@ def architecture(
 
 def _described(name: str) -> Graph:
     """What the function of this name describes, for the images that it is asked for."""
+    entry = ARCHITECTURES[name]
     try:
-        return ARCHITECTURES[name](name)
+        return entry.describe(name)
     except KeyError as error:
         if error.args != (name,):
             raise
-        why = f"architectures/{family(name)}.py has no data under this name: add its line there"
+        where = entry.describe.__module__
+        why = f"{where} has no data under this name: add its line there"
         raise BadAddress(name, why) from None
 
 
@@ -188,8 +201,8 @@ def _own_images(name: str) -> Shape:
 
 
 def family(name: str) -> str:
-    """The family of an architecture: the name of the file that describes it."""
-    return ARCHITECTURES[name].__module__.rpartition(".")[2]
+    """The family of an architecture: the word that selects it together with its relatives."""
+    return ARCHITECTURES[name].family
 
 
 def groups() -> dict[str, tuple[str, ...]]:
