@@ -9,8 +9,9 @@ from convbench.architectures.digits import CODES
 from convbench.architectures.lenet import C3_TABLE
 from convbench.architectures.vgg import KERNELS
 from convbench.errors import UnknownName
-from convbench.ops import BatchNorm, Conv
-from tests.builders import graph
+from convbench.graph import Graph, images_of
+from convbench.ops import BatchNorm, Conv, Relu
+from tests.builders import graph, tiny
 from tests.published import PARAMETERS
 from tests.published.classic import BN_WIDTHS
 from tests.published.layers import conv, dense
@@ -182,3 +183,27 @@ def test_fine_tuning_begins_where_the_lectures_say():
     base = [n for n in resnet if n.parameters and n.address.startswith("base.")]
     assert len(base) == 53
     assert {type(n.op) for n in base} == {BatchNorm}
+
+
+def test_a_network_is_built_once_in_a_process_unless_its_images_are_others(monkeypatch):
+    built = []
+
+    def describe(name: str) -> Graph:
+        built.append(name)
+        return tiny()
+
+    monkeypatch.setitem(ARCHITECTURES, "tiny", describe)
+    assert architecture("tiny") is architecture("tiny")
+    assert built == ["tiny"]
+    assert architecture("tiny", input=(3, 9, 9)).input == (3, 9, 9)
+    assert architecture("tiny").input == (3, 8, 8)
+    with images_of((3, 10, 10)):
+        assert architecture("tiny").input == (3, 10, 10)
+    assert built == ["tiny"] * 3
+
+
+def test_another_description_under_the_same_name_is_another_network(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", lambda _: tiny())
+    before = architecture("tiny")
+    monkeypatch.setitem(ARCHITECTURES, "tiny", lambda _: tiny(("more", Relu())))
+    assert len(architecture("tiny").nodes) == len(before.nodes) + 1

@@ -88,3 +88,10 @@ def test_a_ratio_of_single_processes_adds_both_intervals():
     found = times_as_fast(one, other)
     assert found.median == 2.0
     assert found.relative == pytest.approx(0.1 * 2**0.5)
+
+
+def test_what_an_estimate_tells_is_computed_once():
+    (found,) = estimates([measured(0.5)])
+    assert found.step_s is found.step_s
+    assert found.images_per_s is found.images_per_s
+    assert found.memory is found.memory

@@ -339,14 +339,14 @@ def test_an_innocent_source_is_left_alone(module, source):
     assert objections(module, source) == []
 
 
-HEAVY = {"torch", "tensorflow", "keras", "jax", "matplotlib"}
+HEAVY = {"torch", "tensorflow", "keras", "jax", "matplotlib", "pandas"}
 LATE = {
     "convbench": HEAVY,
     "convbench.plugin": HEAVY,
     "convbench.fixtures": HEAVY,
     "convbench.cli": {*HEAVY, "scipy", "rich"},
-    "convbench.worker": {*HEAVY, "scipy", "rich", "pandas"},
-    "convbench.worker_own": {*HEAVY, "scipy", "rich", "pandas"},
+    "convbench.worker": {*HEAVY, "scipy", "rich"},
+    "convbench.worker_own": {*HEAVY, "scipy", "rich"},
 }
 """What importing a module must not import: seconds for the first, memory for the workers."""
 

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from convbench.architectures import ARCHITECTURES
 from convbench.errors import TableError
-from convbench.reference import Printed, read_sources, read_table, show, tables_folder
+from convbench.reference import (
+    Erratum,
+    Printed,
+    ReferenceTable,
+    Row,
+    load,
+    read_sources,
+    read_table,
+    show,
+    tables_folder,
+)
 from tests.builders import alike, table
 
 SOURCES = """
@@ -395,3 +405,28 @@ def test_every_source_is_cited():
     tables = [table(name) for name in ARCHITECTURES]
     cited = {entry.source for each in tables for entry in (*each.rows, *each.claims)}
     assert cited == set(read_sources(tables_folder()))
+
+
+def test_the_bibliography_is_parsed_once_and_again_when_its_file_changes(folder, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(
+        "convbench.reference.load", lambda file: parsed.append(file.name) or load(file)
+    )
+    assert read_sources(folder) == read_sources(folder)
+    assert parsed == ["sources.toml"]
+    (folder / "sources.toml").write_text(SOURCES.replace("A Paper", "A New Paper"))
+    assert read_sources(folder)["paper-2020"].title == "A New Paper"
+    (folder / "sources.toml").unlink()
+    with pytest.raises(TableError, match="wanted a file in"):
+        read_sources(folder)
+
+
+def test_of_two_equal_errata_the_first_is_found():
+    row = Row(("conv",), None, {"macs": Printed("12")}, "paper-2020", "Table 1", "table 1, row 1")
+    first, second = (
+        Erratum("conv", "macs", Printed("12"), 13, "paper-2020", "misprint", f"erratum {i}")
+        for i in (1, 2)
+    )
+    read = ReferenceTable("net", "paper-2020", (row,), (first, second), "net.toml")
+    assert read.erratum(row, "conv", "macs") == first
+    assert read.erratum(row, "con*", "macs") is None

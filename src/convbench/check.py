@@ -181,7 +181,7 @@ def _printed_findings(
                 if computed is None:
                     wanted = f"a place with a {quantity}"
                     raise TableError(table.file, row.where, wanted, at, "name one layer that has")
-                erratum = _erratum(table, row, pattern, quantity)
+                erratum = table.erratum(row, pattern, quantity)
                 finding = _compare(graph, observed, row, at, quantity, computed, erratum)
                 if erratum is not None and not _applies(erratum, exact.get(erratum)):
                     exact[erratum] = computed
@@ -361,14 +361,6 @@ def _agrees(printed: Value, computed: int | Shape) -> bool:
     if isinstance(printed, Printed):
         return isinstance(computed, int) and printed.agrees(computed)
     return printed == computed
-
-
-def _erratum(table: ReferenceTable, row: Row, pattern: str, quantity: str) -> Erratum | None:
-    for erratum in table.errata:
-        place = (erratum.at, erratum.quantity, erratum.source, erratum.printed)
-        if place == (pattern, quantity, row.source, row.values[quantity]):
-            return erratum
-    return None
 
 
 def _applies(erratum: Erratum, computed: int | Shape | None) -> bool:

@@ -10,7 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import TextIOWrapper
 from pathlib import Path
@@ -159,7 +159,7 @@ def list_(options: argparse.Namespace) -> int:
     broken: dict[str, None] = {}
     for name in architectures.ARCHITECTURES:
         try:
-            rows.append(_summary(name, options.folders))
+            rows.append(_summary(name, read_table(name, *options.folders), options.folders))
         except TableError as error:
             broken[str(error)] = None
     if options.format == "json":
@@ -175,7 +175,9 @@ def list_(options: argparse.Namespace) -> int:
 def show_(options: argparse.Namespace) -> int:
     """Prints every layer of one architecture, with what its sources print of it."""
     graph = architectures.architecture(options.name)
-    report = _integers(options.name, options.folders)
+    reference = read_table(options.name, *options.folders)
+    report = _integers(options.name, reference)
+    summary = _summary(options.name, reference, options.folders)
     layers = [
         {
             "at": node.address,
@@ -192,9 +194,8 @@ def show_(options: argparse.Namespace) -> int:
         findings, places = as_json(report.findings), _printed_by_place(report)
         layers = [{**layer, "printed": places.get(str(layer["at"]), "")} for layer in layers]
         content = {"layers": layers, "findings": findings, "implementations": implementations}
-        print_json({**_summary(options.name, options.folders), **content})
+        print_json({**summary, **content})
         return OK
-    summary = _summary(options.name, options.folders)
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
     shown = [{k: _text(v) for k, v in layer.items()} for layer in layers]
     print(table(shown, options.format))
@@ -210,8 +211,8 @@ def show_(options: argparse.Namespace) -> int:
 def check_(options: argparse.Namespace) -> int:
     """Prints what agrees and what does not; 1 if anything differs."""
     chosen = _frameworks(options.framework)
-    names, broken = _whole(architectures.select(options.names or ["all"]), options.folders)
-    checked = _check_all(chosen, names, options)
+    tables, broken = _whole(architectures.select(options.names or ["all"]), options.folders)
+    checked = _check_all(chosen, tables, options)
     reports = [r for group in zip(*(reports for reports, _ in checked), strict=True) for r in group]
     found = [report for report in reports if report is not None]
     failures = [*broken, *(text for _, texts in checked for text in texts)]
@@ -228,17 +229,18 @@ def check_(options: argparse.Namespace) -> int:
     return OK if all(report.proven for report in found) else DIFFERS
 
 
-def _whole(names: Sequence[str], folders: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """The names whose description and table can be read, and a sentence for each other."""
-    whole, broken = [], []
+def _whole(
+    names: Sequence[str], folders: Sequence[Path]
+) -> tuple[dict[str, ReferenceTable], list[str]]:
+    """The tables of the networks that are described and have one; a sentence for each other."""
+    whole: dict[str, ReferenceTable] = {}
+    broken = []
     for name in names:
         try:
             architectures.architecture(name)
-            read_table(name, *folders)
+            whole[name] = read_table(name, *folders)
         except ConvbenchError as error:
             broken.append(str(error))
-        else:
-            whole.append(name)
     return whole, broken
 
 
@@ -248,7 +250,7 @@ def errata_(options: argparse.Namespace) -> int:
     found = {
         f"{name}: {erratum_sentence(finding, sources)}": (name, finding)
         for name in architectures.select(options.names or ["all"])
-        for finding in _integers(name, options.folders).errata
+        for finding in _integers(name, read_table(name, *options.folders)).errata
     }
     rows = [
         {
@@ -317,25 +319,25 @@ Checked: TypeAlias = tuple[list[CheckReport | None], list[str]]
 
 
 def _check_all(
-    chosen: Sequence[str | None], names: Sequence[str], options: argparse.Namespace
+    chosen: Sequence[str | None], tables: Mapping[str, ReferenceTable], options: argparse.Namespace
 ) -> list[Checked]:
     """What each framework says of each name, all frameworks at once."""
     if None in chosen:
-        return [([_integers(name, options.folders) for name in names], [])]
+        return [([_integers(name, table_) for name, table_ in tables.items()], [])]
     launchers = [Launcher(framework, own=options.own) for framework in chosen if framework]
     with ThreadPoolExecutor(max_workers=len(launchers)) as pool:
         try:
-            return list(pool.map(lambda launcher: _check_in(launcher, names), launchers))
+            return list(pool.map(lambda launcher: _check_in(launcher, [*tables]), launchers))
         except BaseException:
             for launcher in launchers:  # Ctrl-C, say: the other threads need not wait
                 launcher.abandon()
             raise
 
 
-def _integers(name: str, folders: Sequence[Path]) -> CheckReport:
+def _integers(name: str, table_: ReferenceTable) -> CheckReport:
     """The paper against the arithmetic alone."""
     network = architectures.architecture
-    return check(network(name), read_table(name, *folders), others=network)
+    return check(network(name), table_, others=network)
 
 
 def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
@@ -361,9 +363,8 @@ def _frameworks(text: str | None) -> list[str | None]:
     return [None] if text == "none" else [*named(text)]
 
 
-def _summary(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+def _summary(name: str, reference: ReferenceTable, folders: Sequence[Path]) -> dict[str, Any]:
     graph = architectures.architecture(name)
-    reference: ReferenceTable = read_table(name, *folders)
     source = read_sources(*folders)[reference.paper]
     return {
         "name": name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from statistics import median
 
 from attrs import evolve, frozen
@@ -12,7 +13,7 @@ from convbench.stats import Interval, mean_of, median_of, ratio
 from convbench.units import Byte, Second
 
 
-@frozen
+@frozen(slots=False)
 class Estimate:
     """One task, and its measurement in each process that timed it."""
 
@@ -20,37 +21,37 @@ class Estimate:
     """The task as its first process had it."""
     measurements: tuple[Measurement, ...]
 
-    @property
+    @cached_property
     def step_s(self) -> Interval:
         """Seconds of a step: over the processes if there are several, else over the rounds."""
         if len(self.measurements) == 1:
             return median_of(self.measurements[0].rounds_s)
         return mean_of([median(m.rounds_s) for m in self.measurements])
 
-    @property
+    @cached_property
     def images_per_s(self) -> Interval:
         """Throughput."""
         step, batch = self.step_s, self.task.batch
         return Interval(batch / step.high, batch / step.median, batch / step.low, step.known)
 
-    @property
+    @cached_property
     def rounds(self) -> int:
         """The fewest rounds of a process."""
         return min(len(m.rounds_s) for m in self.measurements)
 
-    @property
+    @cached_property
     def steady(self) -> bool:
         """Whether no process ended without a steady state."""
         return all(m.steady is not False for m in self.measurements)
 
-    @property
+    @cached_property
     def first_result_s(self) -> Second | None:
         """Building, tracing, compiling and the first step: the median of the processes."""
         pairs = [(m.build_s, m.first_s) for m in self.measurements]
         known = [build + first for build, first in pairs if build is not None and first is not None]
         return median(known) if known else None
 
-    @property
+    @cached_property
     def memory(self) -> Memory:
         """The highest peaks of any process."""
         return Memory(

@@ -187,10 +187,22 @@ class Graph:
 
     def below(self, address: str) -> tuple[Node, ...]:
         """The node at `address`, the nodes of that scope, or all nodes for `network`."""
-        if address == NETWORK:
-            return self.nodes
-        scope = address + "."
-        return tuple(n for n in self.nodes if n.address == address or n.address.startswith(scope))
+        return self.nodes if address == NETWORK else self._below.get(address, ())
+
+    @cached_property
+    def _below(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes of each address and of each scope, in order."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for place in (*scopes_of(node.address), node.address):
+                found.setdefault(place, []).append(node)
+        return {place: tuple(nodes) for place, nodes in found.items()}
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """What a table can speak of, with its names: the network, each node, then each scope."""
+        found = (NETWORK, *self.by_address, *sorted(self.scopes))
+        return {address: tuple(address.split(".")) for address in found}
 
     @cached_property
     def scopes(self) -> frozenset[str]:
@@ -215,6 +227,11 @@ def images_of(shape: Shape | None) -> Iterator[None]:
         _ASKED.reset(token)
 
 
+def asked_images() -> Shape | None:
+    """The images that a new Builder takes here; None for those of the paper."""
+    return _ASKED.get()
+
+
 @define
 class Builder:
     """Makes a graph line by line; a mistake is reported at the line that made it.
@@ -237,7 +254,7 @@ class Builder:
     input: str = field(default="input", init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.image = _ASKED.get() or self.image
+        self.image = asked_images() or self.image
         self("input", Input(self.image))
 
     def within(self, scope: str) -> Builder:

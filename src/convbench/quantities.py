@@ -19,14 +19,21 @@ Exact: TypeAlias = int | Shape | None
 
 def matches(graph: Graph, pattern: str) -> list[str]:
     """Addresses of nodes and scopes that `pattern` means; `*` stays within one name."""
-    # Name by name, and by fnmatch, which has no pattern that it takes long for.
-    globs = re.sub(r"[\[?]", r"[\g<0>]", pattern).split(".")
+    if "*" not in pattern:
+        return [pattern] if pattern in graph.places else []
+    globs = pattern.split(".")
+    return [
+        at
+        for at, names in graph.places.items()
+        if len(names) == len(globs) and all(map(_means, globs, names))
+    ]
 
-    def meant(at: str) -> bool:
-        names = at.split(".")
-        return len(names) == len(globs) and all(map(fnmatchcase, names, globs))
 
-    return [at for at in (NETWORK, *graph.by_address, *sorted(graph.scopes)) if meant(at)]
+def _means(glob: str, name: str) -> bool:
+    """Whether one name is meant; by fnmatch, which has no pattern that it takes long for."""
+    if "*" not in glob:
+        return glob == name
+    return fnmatchcase(name, re.sub(r"[\[?]", r"[\g<0>]", glob))
 
 
 def computed(graph: Graph, at: str, quantity: str) -> Exact:

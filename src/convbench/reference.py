@@ -10,7 +10,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -149,7 +151,7 @@ class Claim:
     unverified: str | None = None
 
 
-@frozen
+@frozen(slots=False)
 class ReferenceTable:
     """Everything that the sources print of one architecture."""
 
@@ -161,6 +163,15 @@ class ReferenceTable:
     claims: tuple[Claim, ...] = ()
     graph: str | None = None
     """The function that describes a network of the user's own, as `module:function`."""
+
+    def erratum(self, row: Row, at: str, quantity: str) -> Erratum | None:
+        """The erratum of what a row prints of `quantity` at the address or pattern `at`."""
+        return self._errata.get((at, quantity, row.source, row.values[quantity]))
+
+    @cached_property
+    def _errata(self) -> dict[tuple[str, str, str, Value], Erratum]:
+        keyed = [((e.at, e.quantity, e.source, e.printed), e) for e in self.errata]
+        return dict(reversed(keyed))  # so that the first of equal ones is found
 
 
 @frozen
@@ -180,21 +191,39 @@ def tables_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "reference_tables"
 
 
-def read_sources(folder: Path, *own: Path) -> dict[str, Source]:
+def read_sources(folder: Path, *own: Path) -> Mapping[str, Source]:
     """The bibliography, and what folders of the user's own add to it, if they have one.
 
     Raises TableError where an entry is incomplete or uses a key that is taken.
     """
+    files = (folder / SOURCES, *(f / SOURCES for f in own if (f / SOURCES).exists()))
+    return _sources(folder.name, tuple((file, _written(file)) for file in files))
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    """When a file was last written, and its size: it is parsed again if they change."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None  # whoever reads it says so
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _sources(
+    folder: str, files: tuple[tuple[Path, tuple[int, int] | None], ...]
+) -> Mapping[str, Source]:
+    """The bibliography in `files`, each as last written: every table is checked against it."""
     found: dict[str, Source] = {}
-    for file in (folder / SOURCES, *(f / SOURCES for f in own if (f / SOURCES).exists())):
+    for file, _ in files:
         for key, entry in load(file).items():
             place = Place(file.name, f"[{key}]")
             if key in found:
-                wanted = f"a key that {folder.name}/{SOURCES} does not have"
+                wanted = f"a key that {folder}/{SOURCES} does not have"
                 raise place.refuse(wanted, key, "cite that one, or take another key")
             fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
             found[key] = Source(key, **fields)
-    return found
+    return MappingProxyType(found)
 
 
 def read_table(name: str, folder: Path, *own: Path) -> ReferenceTable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from tabulate import tabulate
 
 ABSENT = "—"
@@ -26,13 +25,14 @@ def table(
     """
     if format_ == "markdown":
         rows = [{name: escaped(cell) for name, cell in row.items()} for row in rows]
-    frame = pd.DataFrame([dict(row) for row in rows]).fillna(ABSENT)
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name, ABSENT) for row in rows] for name in names}
     align = [
-        "right" if name not in left and frame[name].map(_is_number).all() else "left"
-        for name in frame
+        "right" if name not in left and all(map(_is_number, cells)) else "left"
+        for name, cells in columns.items()
     ]
     return tabulate(
-        frame.to_dict("list"),
+        columns,
         headers="keys",
         tablefmt="pipe" if format_ == "markdown" else "simple",
         showindex=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -33,7 +34,7 @@ from convbench.architectures.xception import xception
 from convbench.architectures.zfnet import zfnet
 from convbench.classes import with_classes
 from convbench.errors import BadAddress, BadOption, ShapeMismatch, UnknownName, Unsupported
-from convbench.graph import Graph, images_of
+from convbench.graph import Graph, asked_images, images_of
 from convbench.ops import Shape
 
 
@@ -161,12 +162,23 @@ def architecture(
         graph = with_classes(graph, classes)
     asked = [name] if input is None else [name, "x".join(map(str, input))]
     asked += [] if classes is None else [f"{classes}_classes"]
-    return evolve(graph, name="_".join(asked))
+    called = "_".join(asked)
+    return graph if graph.name == called else evolve(graph, name=called)
 
 
 def _described(name: str) -> Graph:
     """What the function of this name describes, for the images that it is asked for."""
     entry = ARCHITECTURES[name]
+    return _papers(entry, name) if asked_images() is None else _calling(entry, name)
+
+
+@lru_cache(maxsize=128)
+def _papers(entry: Entry, name: str) -> Graph:
+    """The network for its paper's images; a process builds it once, since nothing changes it."""
+    return _calling(entry, name)
+
+
+def _calling(entry: Entry, name: str) -> Graph:
     try:
         return entry.describe(name)
     except KeyError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import keras
 from attrs import frozen
@@ -22,7 +23,7 @@ _CANONICAL = {
 }
 
 
-@frozen
+@frozen(slots=False)
 class Network:
     """A compiled network that knows the description it came from."""
 
@@ -34,7 +35,12 @@ class Network:
 
     def layer(self, address: str) -> keras.layers.Layer:
         """The layer of a node."""
-        return self.native.get_layer(self.kinds.name(address))
+        return self._layers[self.kinds.name(address)]
+
+    @cached_property
+    def _layers(self) -> dict[str, keras.layers.Layer]:
+        """Each layer under its name: Keras's get_layer looks through all of them at each call."""
+        return {layer.name: layer for layer in self.native.layers}
 
     def arrays(self) -> Iterator[tuple[Node, str, keras.Variable]]:
         """Each node with each of its arrays and the array's canonical name."""
