@@ -54,7 +54,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 def command(*words: object, **how: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     line = [sys.executable, "-m", "convbench", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, **how)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, **how)
 
 
 @pytest.fixture
@@ -337,7 +337,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
     line = [sys.executable, "-m", "convbench", *words]
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=120)
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=300)
     os.close(writing)
     assert done.returncode == cli.HUNG_UP == 128 + signal.SIGPIPE
     assert done.stderr == b""
@@ -346,7 +346,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
 @pytest.mark.parametrize("closed", ["1", "2"])
 def test_a_stream_that_is_closed_is_no_crash(closed):
     line = f"{shlex.quote(sys.executable)} -m convbench show lenet5 {closed}>&-"
-    done = subprocess.run(line, shell=True, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(line, shell=True, capture_output=True, check=False, timeout=300)
     assert done.returncode == cli.OK
     assert done.stderr == b""
     assert done.stdout.startswith(b"lenet5") is (closed == "2")
@@ -356,7 +356,7 @@ def test_a_stream_that_is_closed_is_no_crash(closed):
 def test_a_full_disk_is_told():
     with Path("/dev/full").open("w", encoding="ascii") as full:
         line = [sys.executable, "-m", "convbench", "list"]
-        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=120)
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=300)
     assert done.returncode == cli.BROKEN
     assert done.stderr == b"convbench: output: No space left on device\n"
 

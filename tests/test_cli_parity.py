@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from convbench import cli, commands, machine
 from tests import fakes
-from tests.conftest import output
+from tests.conftest import output, wait_for
 
 pytestmark = pytest.mark.processes
 
@@ -127,10 +126,7 @@ def test_a_signal_leaves_nothing_behind(tmp_path, fault, fault_file, number):
     words = [sys.executable, "-m", "convbench", "parity", "lenet5", *SIDES]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while not fakes.struck(fault_file).exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for(fakes.struck(fault_file))
     process.send_signal(number)
     output(process)
     assert process.returncode == 128 + number

@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from convbench import errors
+from tests.raised_texts import RAISED
 
 SENTENCES = [
     (
@@ -107,3 +108,51 @@ def test_an_error_keeps_its_cause():
 )
 def test_nearest(name, known, want):
     assert set(errors.nearest(name, known)) == want
+
+
+@pytest.mark.parametrize(("kind", "text", "sentence"), RAISED.values(), ids=RAISED)
+def test_of_what_a_framework_raises_the_line_is_told_that_says_what_is_wrong(kind, text, sentence):
+    error = type(kind, (Exception,), {})(text)
+    assert errors.said(error) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        (" \n\n", ""),
+        ("no such layer", "no such layer"),
+        ("no such layer\nsee the list", "no such layer"),
+        ("\n\n  no such layer\n", "no such layer"),
+        ("Graph execution error:", "Graph execution error:"),
+        ("Graph execution error:\n\n", "Graph execution error:"),
+        (
+            "2 root error(s) found.\n  (0) ABORTED: no such layer\n  (1) ABORTED",
+            "(0) ABORTED: no such layer",
+        ),
+        (
+            "C++ compile error\n\nCommand:\ng++\n\nOutput:\na.h:1: error: no B.h",
+            "a.h:1: error: no B.h",
+        ),
+        ("C++ compile error\n\nCommand:\ng++", "C++ compile error"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\nfault: it is lost',
+            "fault: it is lost",
+        ),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        ("net: wants 3 channels\nExplanation:", "net: wants 3 channels"),
+        ("Unsupported\n  Explanation: no such layer", "no such layer"),
+    ],
+)
+def test_telling_line(text, line):
+    assert errors.telling_line(text, most=80) == line
+
+
+def test_an_error_says_its_kind_once_even_if_it_says_nothing_more():
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError
+
+    assert errors.said(ValueError("ValueError: no")) == "ValueError: no"
+    assert errors.said(ValueError()) == "ValueError"
+    assert errors.said(Mute()) == "Mute: it does not say why"

@@ -140,9 +140,10 @@ def test_a_worker_that_dies_or_is_silent_fails_its_task_alone(
     monkeypatch.setattr(launcher_module, "MAX_MESSAGE", fakes.FLOOD_BYTES // 4)
     launcher.close()  # a reader that knows the new limit
     fault(f"{what}@{stage}")
-    launcher.timeout_s = HASTY_S if what in SILENCES else PATIENT_S
-    with launcher.open(TASK.label) as child, pytest.raises(WorkerFailed) as failed:
-        prepare(child)
+    with launcher.open(TASK.label) as child:
+        launcher.timeout_s = HASTY_S if what in SILENCES else PATIENT_S
+        with pytest.raises(WorkerFailed) as failed:
+            prepare(child)
     sentence = str(failed.value)
     assert (DEATHS | SILENCES)[what] in sentence
     assert sentence.startswith(TASK.label)
@@ -261,9 +262,10 @@ def test_a_log_is_nobodys_last_words(launcher, fault):
 
 def test_the_time_out_is_told_as_it_was_given(launcher, fault):
     fault("hang@build")
-    launcher.timeout_s = 0.5
-    with launcher.open(TASK.label) as child, pytest.raises(WorkerFailed, match=r"0\.5 s"):
-        prepare(child)
+    with launcher.open(TASK.label) as child:
+        launcher.timeout_s = 0.5
+        with pytest.raises(WorkerFailed, match=r"0\.5 s"):
+            prepare(child)
 
 
 IMPORT_FAULTS = {
@@ -292,6 +294,7 @@ def test_a_framework_that_does_not_import_is_missing(fault, monkeypatch, what):
         assert "\n" not in sentence
         assert offspring() <= before
         fault("")
+        monkeypatch.setattr(launcher_module, "IMPORT_TIMEOUT", PATIENT_S)
         assert serves(launcher), "mended, it can be used"
 
 

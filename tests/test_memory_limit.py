@@ -82,9 +82,10 @@ def test_a_limit_that_is_kept_changes_nothing(limited):
 
 def test_a_child_whose_memory_is_limited_has_no_more_time_than_others(limited, fault):
     fault("hang@step")
-    limited.timeout_s = HASTY_S
-    with limited.open(TASK.label) as child, pytest.raises(WorkerFailed, match="gave no answer"):
-        prepare(child)
+    with limited.open(TASK.label) as child:
+        limited.timeout_s = HASTY_S
+        with pytest.raises(WorkerFailed, match="gave no answer"):
+            prepare(child)
     assert gone(child.pid)
 
 

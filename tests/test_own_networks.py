@@ -314,7 +314,7 @@ def test_a_worker_refuses_what_is_broken_and_goes_on(home):
 
 def command(home, *words):
     line = [sys.executable, "-m", "convbench", *words]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, cwd=home)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, cwd=home)
 
 
 @pytest.mark.processes

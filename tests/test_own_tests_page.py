@@ -15,6 +15,8 @@ FILES = dict(re.match(r"# (\S+)\n(.*)", b, re.DOTALL).groups() for kind, b in BL
 PRINTED = [block for kind, block in BLOCKS if not kind]
 
 FIGURE = r"(?<![\w(=])[\d.,]+( [mµ]?s\b| [KMG]iB|%)?(?!\w)"
+UNCERTAIN = r"(?<=± )more than 100%"
+"""How much of a figure its uncertainty is, where the machine was so busy that it tells nothing."""
 
 MARKS = r" \((\d+ rounds|unstable|no steady state|, )+\)"
 
@@ -22,7 +24,7 @@ MARKS = r" \((\d+ rounds|unstable|no steady state|, )+\)"
 def without_figures(printed: str) -> list[str]:
     """Its lines without figures, versions, marks and the widths of columns."""
     plain = re.sub(r"torch \S+,", "torch,", re.sub(MARKS, "", printed))
-    plain = re.sub(FIGURE, "#", plain)
+    plain = re.sub(FIGURE, "#", re.sub(UNCERTAIN, "#", plain))
     lines = (" ".join(re.sub(r"-+", "-", line).split()) for line in plain.splitlines())
     return [line for line in lines if line]
 
@@ -32,6 +34,8 @@ def test_figures_differ_and_words_do_not():
         "- -",
         "a # ± # # #",
     ]
+    assert without_figures("a  12.5 ± more than 100% (unstable)") == ["a # ± #"]
+    assert without_figures("a  more than 100% of it") == ["a more than # of it"]
     assert without_figures("small(width=4) 2 x 3x64x64") == ["small(width=4) # x 3x64x64"]
 
 

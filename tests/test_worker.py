@@ -219,7 +219,7 @@ def test_ctrl_c_is_the_parents_business():
 def talk(said: bytes) -> tuple[int, list[messages.Message]]:
     """Exit status and answers of a worker whose parent says all this and hangs up."""
     command = [sys.executable, "-m", "convbench.worker", fakes.NAME]
-    done = subprocess.run(command, input=said, capture_output=True, check=False, timeout=120)
+    done = subprocess.run(command, input=said, capture_output=True, check=False, timeout=300)
     lines = filter(bytes.strip, done.stdout.splitlines(keepends=True))  # an empty line is nothing
     return done.returncode, [messages.decode(line) for line in lines]
 

@@ -18,7 +18,7 @@ from typing import Any
 from attrs import evolve
 
 from convbench.architectures import ARCHITECTURES, Entry, groups
-from convbench.errors import BadOption, TableError, hint, one_line
+from convbench.errors import BadOption, TableError, hint, one_line, said
 from convbench.graph import Graph
 from convbench.messages import Own
 from convbench.reference import SOURCES, ReferenceTable, read_table, tables_folder
@@ -126,5 +126,4 @@ def _function(file: str, module: str, function: str) -> Callable[[str], Any]:
 
 
 def _raising(error: BaseException) -> str:
-    said = f"{type(error).__name__}: {one_line(str(error), most=300)}"
-    return f"which raises {said.removesuffix(': ')}"
+    return f"which raises {said(error)}"

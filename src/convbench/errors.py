@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from itertools import dropwhile
 
 from attrs import frozen
 
@@ -19,6 +20,31 @@ MOST_KNOWN = 20
 """How many known names a sentence lists."""
 
 FORM = "reference_tables/README.md has the form"
+
+_KIND = r"(?:\w+\.)*[A-Z]\w*"
+_RAISED = re.compile(rf"\s*{_KIND}(?:: |$)")
+"""The line below a traceback, as in `ValueError: no such layer`."""
+_FRAME = re.compile(r'\s*File "')
+_TRACEBACK = re.compile(r".*Traceback\b.*\(most recent call last\):$|\s*in user code:$")
+_FAILED_BUILD = re.compile(rf"(?:{_KIND}: )?C\+\+ compile error$")
+_HEADING = re.compile(
+    rf"\s*(?:{_KIND}: )?(?:"
+    r"Graph execution error:|Detected at node .*:|\d+ root error\(s\) found\.|"
+    r"Exception encountered when calling .*\.|.*Error encountered:|"
+    r"Error when deserializing class .*\.|"
+    r"The following operation failed in the TorchScript interpreter\.|"
+    r"Caught \w+ in .*\.|backend=.* raised:|Failed running call_\w+ .*:|"
+    r"Error\(s\) in loading state_dict for .*:|Overloaded torch operator .*:)$"
+)
+"""First lines of TensorFlow, Keras and PyTorch that say where, and leave what to those below."""
+_EXPLAINED = (
+    re.compile(r"\s*Explanation: .*: got (\w+\(.*\))$"),
+    re.compile(r"\s*Developer debug context: raised exception (.*)$"),
+    re.compile(r"\s*Explanation: (.*)$"),
+)
+"""What torch.compile says below the name of a fault, the most telling first."""
+_TENSORFLOW_PLACE = re.compile(r"\s*\{\{function_node \S*\}\}\s*|\s*\[Op:\w+\](?: name:.*)?$")
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class ConvbenchError(Exception):
@@ -84,9 +110,58 @@ def one_line(text: str, most: int) -> str:
     >>> one_line("\x1b[31mred\x1b[0m\tand more\nat length", most=12)
     'red and more'
     """
-    plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text).strip()
+    plain = _TERMINAL.sub("", text).strip()
     first = next(iter(plain.splitlines()), "")
     return " ".join("".join(c if c.isprintable() else " " for c in first).split())[:most]
+
+
+def telling_line(text: str, most: int) -> str:
+    r"""The line of an exception's text that says what is wrong, which need not be the first.
+
+    >>> telling_line("Graph execution error:\n\nDetected at node A:\n\nmany sizes [Op:A]", most=80)
+    'many sizes'
+    """
+    lines = [line for line in _TERMINAL.sub("", text).splitlines() if line.strip()]
+    while len(lines) > 1 and (below := _below(lines)):
+        lines = below
+    return one_line(_TENSORFLOW_PLACE.sub("", lines[0]), most) if lines else ""
+
+
+def said(error: BaseException, most: int = 300) -> str:
+    """The kind of an error, and the line of it that says what is wrong."""
+    kind = type(error).__name__
+    try:
+        text = telling_line(str(error), most).removeprefix(f"{kind}: ")
+    except Exception:  # an error of the user's own may fail even to say what it is
+        text = "it does not say why"
+    return f"{kind}: {text}" if text else kind
+
+
+def _below(lines: list[str]) -> list[str]:
+    """The lines from that on which the first one announces; none if it tells by itself."""
+    first, rest = lines[0], lines[1:]
+    if rest[0].lstrip().startswith("Explanation: "):
+        found = (match for form in _EXPLAINED for match in map(form.match, rest) if match)
+        return [next(found)[1]]
+    if _TRACEBACK.match(first):
+        return _raised(rest)
+    if _FAILED_BUILD.match(first):
+        return [line for line in rest if "error: " in line]
+    if _HEADING.match(first):
+        return list(dropwhile(_FRAME.match, rest))
+    return []
+
+
+def _raised(lines: list[str]) -> list[str]:
+    """What a traceback ends with; the lines of source above are further in than its frames."""
+    frames = [_indent(line) for line in lines if _FRAME.match(line)]
+    outer = frames[0] if frames else 0
+    raised = [n for n, line in enumerate(lines) if _indent(line) <= outer and _RAISED.match(line)]
+    return lines[raised[0] :] if raised else lines[-1:]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def is_about_memory(error: Exception | str) -> bool:

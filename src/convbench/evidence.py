@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from convbench.errors import BadRecord, one_line
+from convbench.errors import BadRecord, telling_line
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Kind: TypeAlias = Literal["output", "gradient", "statistic", "loss"]
@@ -76,7 +76,7 @@ def _unread() -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        raise BadRecord("what was computed", "arrays", one_line(str(error), most=200)) from None
+        raise BadRecord("what was computed", "arrays", telling_line(str(error), most=200)) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from convbench.errors import Unsupported, hint, one_line
+from convbench.errors import Unsupported, hint, one_line, said
 
 Maker: TypeAlias = Callable[..., Any] | str
 """A function, a class, a functools.partial of one, or `module:name` as text."""
@@ -101,12 +101,6 @@ def used_by(module: str) -> set[str]:
     names = [value.__name__ for value in found if inspect.ismodule(value)]
     names += [v.__module__ or "" for v in found if inspect.isclass(v) or inspect.isfunction(v)]
     return {name.partition(".")[0] for name in names}
-
-
-def said(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
-    text = one_line(str(error), most=300)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _named(text: str) -> Reference:

@@ -45,6 +45,7 @@ from convbench.errors import (
     FrameworkMissing,
     Unsupported,
     is_about_memory,
+    said,
 )
 from convbench.frameworks import (
     Framework,
@@ -58,7 +59,6 @@ from convbench.graph import Graph
 from convbench.modes import SINGLE, variant
 from convbench.observation import Observation
 from convbench.ops import BatchNorm
-from convbench.own import said
 from convbench.record import Memory, Task
 from convbench.reference import ReferenceTable, read_table
 from convbench.units import Byte, Second

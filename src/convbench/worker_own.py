@@ -12,11 +12,11 @@ import numpy as np
 from attrs import frozen
 
 from convbench import host_memory
-from convbench.errors import ConvbenchError, FromWorkingTree, Unsupported, is_about_memory
+from convbench.errors import ConvbenchError, FromWorkingTree, Unsupported, is_about_memory, said
 from convbench.foreign import imported
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import Outlined, PrepareOwn
-from convbench.own import OwnModel, said
+from convbench.own import OwnModel
 from convbench.units import Byte, Second, count, shape
 
 

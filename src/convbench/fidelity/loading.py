@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from convbench.errors import Unsupported, nearest, one_line
+from convbench.errors import Unsupported, nearest, said
 from convbench.frameworks import TRACERS
 from convbench.ops import Shape
 from convbench.trace import Trace
@@ -75,7 +75,7 @@ def contained(text: str) -> Iterator[None]:
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
-        why = f"it ends the program with {type(error).__name__}: {said(error)}"
+        why = f"it ends the program with {said(error)}"
         remedy = "name what only returns the model, not a script that runs with it"
         raise Unsupported(text, why, remedy) from error
 
@@ -89,14 +89,6 @@ def _here() -> Iterator[None]:
     finally:
         if "" in sys.path:
             sys.path.remove("")
-
-
-def said(error: BaseException) -> str:
-    """What an error says, in one line; nothing if it fails even to say that."""
-    try:
-        return one_line(str(error), 300)
-    except Exception:
-        return "it does not say why"
 
 
 def load_model(text: str) -> Any:
@@ -127,7 +119,7 @@ def _made(text: str, call: Any) -> Any:
     try:
         return call(**arguments)
     except Exception as error:  # what other people's code raises may be anything at all
-        why = f"calling it fails with {type(error).__name__}: {said(error)}"
+        why = f"calling it fails with {said(error)}"
         remedy = f"see what python -c 'import {text.partition(':')[0]}' and a call of it say"
         if isinstance(error, TypeError):
             remedy = "name a callable that needs no arguments; functools.partial makes one"
@@ -138,7 +130,7 @@ def _module(text: str, name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        why = f"importing {name} fails with {type(error).__name__}: {said(error)}"
+        why = f"importing {name} fails with {said(error)}"
         remedy = "name a module of the current folder or of the Python path"
         raise Unsupported(text, why, remedy) from error
 

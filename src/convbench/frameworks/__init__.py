@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from attrs import frozen
 
-from convbench.errors import FrameworkMissing, UnknownName, Unsupported
+from convbench.errors import FrameworkMissing, UnknownName, Unsupported, said
 from convbench.evidence import Keep
 from convbench.graph import Graph
 from convbench.modes import DEFAULT, SINGLE, offers
@@ -310,11 +310,11 @@ def load_framework(name: str) -> Framework:
     except FrameworkMissing:
         raise
     except Exception as error:  # a broken installation may raise anything at all
-        why = f"importing {place.module} fails with {type(error).__name__}: {error}"
+        why = f"importing {place.module} fails with {said(error)}"
         remedy = f"see what python -c 'import {place.module}' says"
         if isinstance(error, ImportError):
             remedy = place.install
-        raise FrameworkMissing(name, " ".join(why.split()), remedy) from error
+        raise FrameworkMissing(name, why, remedy) from error
     return framework
 
 

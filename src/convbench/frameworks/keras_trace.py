@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from convbench.errors import Unsupported, one_line
+from convbench.errors import Unsupported, telling_line
 from convbench.frameworks.keras_trace_calls import FUNCTIONS
 from convbench.frameworks.keras_trace_fold import folded
 from convbench.frameworks.keras_trace_hooks import bare_errors, hooks, recursions
@@ -347,8 +347,8 @@ class _Tracer:
         layers = self.failed or (self.model,)
         path = self._path(layers[1:])
         where = f"{self.name}{path and ': ' + path} ({type(layers[-1]).__name__})"
-        cause = str(error).rpartition("Error encountered:")[2].strip() or type(error).__name__
-        return Unsupported(where, one_line(cause, most=300).split(". ")[0], _remedy(cause))
+        cause = telling_line(str(error), most=300) or type(error).__name__
+        return Unsupported(where, cause.split(". ")[0], _remedy(cause))
 
 
 def _flat(answer: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from convbench.errors import Unsupported, one_line
+from convbench.errors import Unsupported, telling_line
 from convbench.modes import SINGLE, parts
 
 
@@ -45,7 +45,7 @@ def require_compiler() -> None:
         compiled = bool(torch.compile(_told, fullgraph=True)(torch.zeros(1)).item())
         why = "it is switched off"
     except Exception as error:  # of whatever the compiler, its headers and its cache may want
-        compiled, why = False, one_line(str(error), most=200)
+        compiled, why = False, telling_line(str(error), most=200)
     if not compiled:
         raise Unsupported(
             "mode compiled",

@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from convbench.errors import Unsupported, one_line
+from convbench.errors import Unsupported, telling_line
 from convbench.frameworks.pytorch_layers import TableConv2d
 from convbench.frameworks.pytorch_trace_arithmetic import ARITHMETIC
 from convbench.frameworks.pytorch_trace_calls import BATCH, leaves
@@ -248,4 +248,4 @@ def _said(error: Exception) -> str:
         return "it asks for the value of a tensor"
     if isinstance(error, DynamicOutputShapeException):
         return "the shape of a tensor depends on the values of another"
-    return one_line(str(error), 200) or type(error).__name__
+    return telling_line(str(error), 200) or type(error).__name__

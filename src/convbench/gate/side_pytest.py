@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 
 from convbench import foreign
-from convbench.errors import FromWorkingTree, WorkerFailed, one_line
+from convbench.errors import FromWorkingTree, WorkerFailed, one_line, telling_line
 from convbench.gate.sides import Side
 from convbench.gate.values import Role
 from convbench.launcher import end
@@ -43,7 +43,7 @@ What: TypeAlias = Literal[
 
 
 def _short(text: object) -> str:
-    return one_line(str(text), WORDS)
+    return telling_line(str(text), WORDS)
 
 
 @frozen
@@ -183,7 +183,7 @@ def _facts(text: bytes) -> Iterator[Fact]:
 
 def _last_words(output: bytes) -> str:
     """The last line that says what is wrong, or else the last line."""
-    lines = [_short(line) for line in output.decode(errors="replace").splitlines()]
+    lines = [one_line(line, WORDS) for line in output.decode(errors="replace").splitlines()]
     lines = [line for line in lines if line]
     errors = [line for line in lines if line.lower().startswith("error: ")]
     return (errors or lines or [""])[-1]

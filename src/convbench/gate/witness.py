@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -106,12 +107,12 @@ class Witness:
 
 
 def reason(report: Any) -> str:
-    """Why a test failed or was skipped, or a file could not be collected, in a line."""
+    """Why a test failed or was skipped, or a file could not be collected."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return str(crash.message)
     lines = [line for line in str(report.longrepr or "").splitlines() if line.strip()]
-    errors = [line[1:].strip() for line in lines if line.startswith("E ")]
-    return (errors or lines or ["it says nothing"])[-1 if not errors else 0]
+    errors = [line[1:] for line in lines if line.startswith("E ")]
+    return dedent("\n".join(errors)) or (lines or ["it says nothing"])[-1]
