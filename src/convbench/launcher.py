@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
 from typing import IO, TypeVar
@@ -63,7 +64,9 @@ class Launcher:
         spawn: bool = False,
         own: messages.Own | None = None,
         memory_limit: Byte | None = None,
+        variables: Sequence[tuple[str, str]] = (),
     ) -> None:
+        self._variables = dict(variables)
         self.framework, self.timeout_s, self.own = framework, timeout_s, own
         self.memory_limit = memory_limit
         self.interpreter = interpreter or Interpreter()
@@ -178,7 +181,7 @@ class Launcher:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 cwd=self.interpreter.folder,
-                env={**(self.interpreter.environment or os.environ), **_QUIET},
+                env={**(self.interpreter.environment or os.environ), **self._variables, **_QUIET},
                 start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
             )
         except OSError as error:  # a full disk, or no more files or processes for this user
