@@ -18,6 +18,7 @@ from convbench.errors import FrameworkMissing, UnknownName
 from convbench.evidence import reading
 from convbench.frameworks import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
+from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, concerns, precision
 from convbench.ops import BatchNorm
 from convbench.parity import compare
@@ -547,6 +548,31 @@ def test_native_groups_are_refused_where_tensorflow_has_no_gradient_of_them():
 )
 def test_native_groups_need_nothing_but_onednn():
     assert native_groups_where_onednn_is("1") == ""
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(("switch", "word"), [("0", "off"), ("1", "on")])
+def test_keras_tells_whether_tensorflow_uses_onednn(monkeypatch, switch, word):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
+    with Launcher("keras") as launcher, launcher.open("a task"):
+        assert launcher.libraries == (("oneDNN", word),)
+
+
+@pytest.mark.keras
+def test_a_worker_of_a_mode_has_the_variables_that_it_needs(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    needs = variables("keras", "native_groups")
+    with Launcher("keras", variables=needs) as launcher, launcher.open("a task"):
+        assert launcher.libraries == (("oneDNN", "on"),)
+
+
+@pytest.mark.pytorch
+def test_pytorch_tells_the_instruction_set_that_it_uses(monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    with Launcher("pytorch") as launcher, launcher.open("a task"):
+        told = dict(launcher.libraries)
+    assert told["instruction set"] == "DEFAULT"
+    assert {*told} == {"instruction set", "oneDNN", "BLAS"}
 
 
 def test_only_a_mode_that_needs_onednn_has_it_switched_on(monkeypatch):

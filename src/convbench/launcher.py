@@ -71,6 +71,7 @@ class Launcher:
         self.memory_limit = memory_limit
         self.interpreter = interpreter or Interpreter()
         self.version: str | None = None
+        self.libraries: tuple[tuple[str, str], ...] = ()
         self._command = [self.interpreter.python, "-m", "convbench.guard", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -201,8 +202,8 @@ class Launcher:
             case messages.Ready(form=form) if form != messages.FORM:
                 why = f"its convbench speaks form {form} of messages, and this one {messages.FORM}"
                 self._refuse(why, "install the same convbench there")
-            case messages.Ready(version=version, forks=forks):
-                self.version, self.forks = version, forks
+            case messages.Ready(version=version, forks=forks, libraries=libraries):
+                self.version, self.forks, self.libraries = version, forks, libraries
             case messages.Unusable(why=why, remedy=remedy):
                 self._refuse(why, remedy)
             case _:

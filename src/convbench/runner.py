@@ -346,6 +346,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(child)
             self.kept.refuse_other_version(framework, child.launcher.version)
+            self.kept.refuse_other_libraries((framework, mode), child.launcher.libraries)
             stack.pop_all()
         return child
 
@@ -370,6 +371,7 @@ def _timed(
     warm = evolve(
         measurement,
         version=child.launcher.version,
+        libraries=child.launcher.libraries,
         build_s=reply.build_s,
         first_s=reply.first_s,
         warmup_s=reply.warmup_s,

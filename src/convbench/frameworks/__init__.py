@@ -51,6 +51,9 @@ DeviceClock: TypeAlias = Callable[[Callable[[], None], int], Second]
 Variables: TypeAlias = tuple[tuple[str, str], ...]
 """Names of environment variables with their values."""
 
+Libraries: TypeAlias = tuple[tuple[str, str], ...]
+"""What decides a framework's speed on this machine: names such as `oneDNN`, and `on`."""
+
 Model: TypeAlias = Any
 """A framework's own model; nobody but that framework's file looks inside."""
 
@@ -206,6 +209,17 @@ class HasNodeSteps(Protocol):
         """
 
 
+@runtime_checkable
+class HasLibraries(Protocol):
+    """What a framework has besides, if it can tell what decides its speed on this machine."""
+
+    def libraries(self) -> Libraries:
+        """What it uses here, without versions.
+
+        A template asks, and forks afterwards, so nothing may be computed for it.
+        """
+
+
 PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))
 """What a framework must have."""
 
@@ -298,6 +312,11 @@ def among(packages: Collection[str]) -> list[str]:
     """The frameworks whose models are of one of these packages, each package's first."""
     first = {place.needs[0]: name for name, place in reversed(FRAMEWORKS.items())}
     return [name for name in FRAMEWORKS if name in {first.get(package) for package in packages}]
+
+
+def libraries(framework: Framework) -> Libraries:
+    """What decides a framework's speed on this machine, as far as it can tell."""
+    return framework.libraries() if isinstance(framework, HasLibraries) else ()
 
 
 def require_mode(framework: Framework, mode: str) -> None:

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from convbench.errors import Unsupported
-from convbench.frameworks import Array, DeviceMemory, NodeStep, Pass
+from convbench.frameworks import Array, DeviceMemory, Libraries, NodeStep, Pass
 from convbench.frameworks.channels_last import images_last
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
@@ -58,6 +58,15 @@ class TensorFlow(Backend):
 
     def version(self) -> str:
         return f"tensorflow {tf.__version__}"
+
+    def libraries(self) -> Libraries:
+        try:
+            from tensorflow.python.util._pywrap_util_port import (  # noqa: PLC0415  (not public)
+                IsMklEnabled,
+            )
+        except ImportError:
+            return ()
+        return (("oneDNN", "on" if IsMklEnabled() else "off"),)
 
     def prepare(self, device: str, threads: int) -> None:
         gpus = tf.config.list_physical_devices("GPU")
