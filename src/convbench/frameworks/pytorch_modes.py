@@ -17,9 +17,10 @@ from convbench.modes import SINGLE, parts
 def libraries() -> Libraries:
     """What decides PyTorch's speed on a CPU, as PyTorch says it."""
     built = re.search(r"\bBLAS_INFO=(\w+)", torch.__config__.show())
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return (
         ("instruction set", torch.backends.cpu.get_cpu_capability()),
-        ("oneDNN", "on" if torch.backends.mkldnn.is_available() else "off"),
+        ("oneDNN", "on" if onednn else "off"),
         ("BLAS", built[1] if built else "unknown"),
     )
 
