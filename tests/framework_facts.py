@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 from convbench.architectures import architecture
+from convbench.errors import Unsupported
 from convbench.evidence import writing
 from convbench.frameworks import EVERYWHERE, load_framework
 from convbench.frameworks.weights import batch, filler, moved
@@ -215,6 +216,11 @@ def main():
     framework, folder = load_framework(name), Path(place)
     framework.prepare("cpu", 2)
     graphs = [GRAPHS[n]() if n in GRAPHS else architecture(n) for n in names if n not in OTHERS]
+    try:  # asked before all, since the facts of a mode that is not there are not worth their time
+        framework.build(graphs[0], allocate=False, mode=mode)
+    except Unsupported as error:
+        (folder / "facts.json").write_text(json.dumps({"unsupported": str(error)}))
+        return
     small = [graph for graph in graphs if graph.name != LARGE and concerns(mode, graph)]
     facts = {graph.name: facts_of(framework, graph, folder, mode) for graph in small}
     facts["how it runs"] = how_it_runs(framework, mode)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from convbench import cli
 from convbench.architectures import architecture
 from convbench.errors import FrameworkMissing, UnknownName
 from convbench.evidence import reading
-from convbench.frameworks import known, load_framework, missing
+from convbench.frameworks import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
+from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, concerns, precision
 from convbench.ops import BatchNorm
 from convbench.parity import compare
@@ -77,26 +79,42 @@ class Facts:
     """What each framework said in each mode, asked once."""
 
     def __init__(self, folder):
-        self.folder, self.known = folder, {}
+        self.folder, self.known, self.why_not = folder, {}, {}
 
     def __call__(self, framework, mode=DEFAULT, names=None):
-        if (framework, mode) not in self.known:
-            place = self.folder / framework / mode
-            place.mkdir(parents=True)
-            command = [sys.executable, "-m", "tests.framework_facts", framework, mode, str(place)]
-            command += names or asked(framework, mode)
-            path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-            environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
-            environment["XLA_FLAGS"] = (
-                f"--xla_dump_to={place / 'xla'} --xla_dump_hlo_module_re=_step_ "
-                "--xla_dump_hlo_as_text"
-            )
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stderr[-3000:]
-            self.known[framework, mode] = json.loads((place / "facts.json").read_text())
-        return self.known[framework, mode]
+        side = framework, mode
+        if side not in self.known | self.why_not:
+            done, place = self._asked(framework, mode, names or asked(framework, mode))
+            if done.returncode == 0:
+                self.known[side] = json.loads((place / "facts.json").read_text())
+            else:
+                self.why_not[side] = done.stderr[-3000:]
+        if side in self.why_not:  # once is enough: each test that needs it fails of the same
+            pytest.fail(self.why_not[side], pytrace=False)
+        if unsupported := self.known[side].get("unsupported"):
+            pytest.skip(unsupported)
+        return self.known[side]
+
+    def _asked(self, framework, mode, names):
+        """The process that says it all, and its folder."""
+        place = self.folder / framework / mode
+        place.mkdir(parents=True)
+        command = [sys.executable, "-m", "tests.framework_facts", framework, mode, str(place)]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment |= dict(variables(framework, mode))
+        environment["XLA_FLAGS"] = (
+            f"--xla_dump_to={place / 'xla'} --xla_dump_hlo_module_re=_step_ --xla_dump_hlo_as_text"
+        )
+        done = subprocess.run(
+            [*command, *names],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done, place
 
     def compiled_by_xla(self, mode):
         """How many training steps of Keras XLA itself says that it has compiled."""
@@ -110,6 +128,17 @@ class Facts:
     def arrays(self, framework, name, mode=DEFAULT):
         self(framework, mode)
         return dict(np.load(self.folder / framework / mode / f"{name}.npz"))
+
+
+def test_what_fails_once_fails_each_time_for_the_same_reason(tmp_path):
+    told = Facts(tmp_path)
+    whys = []
+    for _ in range(2):
+        with pytest.raises(pytest.fail.Exception) as failure:
+            told("no_such_framework", DEFAULT, ["lenet5"])
+        whys.append(str(failure.value))
+    assert "unknown framework 'no_such_framework'" in whys[0]
+    assert whys[0] == whys[1]
 
 
 @pytest.fixture(scope="session")
@@ -481,6 +510,84 @@ def test_only_the_default_compiles_grouped_convolutions_with_xla(facts):
     """The finding that the report tells: one compiled function for each of them."""
     assert facts("keras")["compiled with XLA"] == 3
     assert facts("keras", "native_groups")["compiled with XLA"] == 0
+
+
+def native_groups_where_onednn_is(switch):
+    """What building a grouped network in the mode comes to, in a process with that variable."""
+    program = (
+        "from convbench.errors import Unsupported\n"
+        "from convbench.frameworks import load_framework\n"
+        "from tests.small_graphs import GRAPHS\n"
+        "keras = load_framework('keras')\n"
+        "keras.prepare('cpu', 1)\n"
+        "try:\n"
+        "    keras.build(GRAPHS['towers'](), allocate=False, mode='native_groups')\n"
+        "except Unsupported as error:\n"
+        "    print(error)\n"
+    )
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": switch, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.keras
+def test_native_groups_are_refused_where_tensorflow_has_no_gradient_of_them():
+    assert native_groups_where_onednn_is("0") == (
+        "mode native_groups: this TensorFlow has no gradient of a grouped convolution without "
+        "oneDNN; set TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported\n"
+    )
+
+
+@pytest.mark.keras
+@pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="TensorFlow has oneDNN on x86"
+)
+def test_native_groups_need_nothing_but_onednn():
+    assert native_groups_where_onednn_is("1") == ""
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(("switch", "word"), [("0", "off"), ("1", "on")])
+def test_keras_tells_whether_tensorflow_uses_onednn(monkeypatch, switch, word):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
+    with Launcher("keras") as launcher, launcher.open("a task"):
+        assert launcher.libraries == (("oneDNN", word),)
+
+
+@pytest.mark.keras
+def test_a_worker_of_a_mode_has_the_variables_that_it_needs(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    needs = variables("keras", "native_groups")
+    with Launcher("keras", variables=needs) as launcher, launcher.open("a task"):
+        assert launcher.libraries == (("oneDNN", "on"),)
+
+
+@pytest.mark.pytorch
+def test_pytorch_tells_the_instruction_set_that_it_uses(monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    with Launcher("pytorch") as launcher, launcher.open("a task"):
+        told = dict(launcher.libraries)
+    assert told["instruction set"] == "DEFAULT"
+    assert {*told} == {"instruction set", "oneDNN", "BLAS"}
+
+
+def test_only_a_mode_that_needs_onednn_has_it_switched_on(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    on = (("TF_ENABLE_ONEDNN_OPTS", "1"),)
+    assert variables("keras", "native_groups") == on
+    assert variables("keras", "compiled+native_groups") == on
+    assert variables("keras", DEFAULT) == variables("pytorch", "compiled") == ()
+    assert variables("own.framework", "native_groups") == ()
+
+
+@pytest.mark.parametrize("switch", ["0", "1", ""])
+def test_what_the_user_says_of_onednn_stays(monkeypatch, switch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
+    assert variables("keras", "native_groups") == ()
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -275,6 +275,42 @@ def test_another_amount_of_memory_is_incomparable():
         stored.refuse_other_machine(baseline(*BASE), evolve(ENVIRONMENT, memory_bytes=8 * 2**30))
 
 
+def test_other_variables_are_another_machine():
+    base = (evolve(ENVIRONMENT, variables=(("OMP_NUM_THREADS", "1"),)), *BASE[1:])
+    wanted = r"its variables are OMP_NUM_THREADS=1, and here they are none; set them alike, or"
+    with pytest.raises(NotComparable, match=wanted):
+        stored.refuse_other_machine(baseline(*base), evolve(ENVIRONMENT, variables=()))
+    stored.refuse_other_machine(baseline(*base), base[0])
+
+
+@pytest.mark.parametrize("unknown", [(None, ()), ((), None)])
+def test_variables_that_nobody_looked_at_keep_nobody_from_comparing(unknown):
+    then, now = (evolve(ENVIRONMENT, variables=variables) for variables in unknown)
+    stored.refuse_other_machine(baseline(then, *BASE[1:]), now)
+
+
+def test_a_task_whose_framework_has_other_libraries_is_not_compared():
+    def with_libraries(measurements, word):
+        return [evolve(m, libraries=(("instruction set", word),)) for m in measurements]
+
+    base = run(*with_libraries(processes(FORWARD), "AVX512"), *processes(BACKWARD, seed=2))
+    head = run(
+        *with_libraries(processes(FORWARD, seed=3), "AVX2"),
+        *with_libraries(processes(BACKWARD, seed=4), "AVX2"),
+    )
+    result = compare(head, base)
+    assert {v.question.subject for v in result.verdicts} == {BACKWARD.label}
+    (broken,) = result.broken
+    assert broken.subject == FORWARD.label
+    assert broken.reason.startswith(
+        "incomparable: its libraries had instruction set=AVX512, "
+        "and here they have instruction set=AVX2; record one"
+    )
+    assert result.status == 2
+    same = run(*with_libraries(processes(FORWARD, seed=3), "AVX512"))
+    assert compare(same, base, (FORWARD,)).broken == ()
+
+
 def test_memory_that_a_kernel_keeps_is_the_same_machine():
     less = evolve(CHANGED, memory_bytes=ENVIRONMENT.memory_bytes - 200 * MIB)
     stored.refuse_other_machine(baseline(*BASE), less)

@@ -12,8 +12,9 @@ from convbench.gate.values import ROLES
 class Played:
     """A template that notes what is asked of it."""
 
-    def __init__(self, role: str, framework: str) -> None:
+    def __init__(self, role: str, framework: str, variables: object) -> None:
         self.role, self.framework, self.closed = role, framework, False
+        self.variables = variables
 
     def open(self, label: str) -> tuple[str, Played]:
         assert not self.closed
@@ -26,8 +27,8 @@ class Played:
 def templates(python: str = "a", other: str = "a") -> tuple[Templates, list[Played]]:
     started: list[Played] = []
 
-    def start(side: Side, framework: str) -> Played:
-        started.append(Played(side.role, framework))
+    def start(side: Side, framework: str, variables: object) -> Played:
+        started.append(Played(side.role, framework, variables))
         return started[-1]
 
     sides = {
@@ -37,7 +38,7 @@ def templates(python: str = "a", other: str = "a") -> tuple[Templates, list[Play
     return Templates(sides, start, Random(2)), started
 
 
-BOTH = dict.fromkeys(ROLES, "pytorch")
+BOTH = dict.fromkeys(ROLES, ("pytorch", ()))
 
 
 def test_two_templates_of_one_interpreter_serve_either_side_by_chance():
@@ -67,7 +68,7 @@ def test_templates_that_cannot_change_sides_are_new_for_each_pair():
 
 def test_sides_of_two_frameworks_do_not_change_templates_either():
     kept, started = templates()
-    frameworks = {"base": "pytorch", "head": "keras"}
+    frameworks = {"base": ("pytorch", ()), "head": ("keras", ())}
     for _ in range(2):
         open_ = kept.for_pair(frameworks, "a task")
         assert [open_(role)[1].framework for role in ROLES] == ["pytorch", "keras"]
@@ -77,8 +78,17 @@ def test_sides_of_two_frameworks_do_not_change_templates_either():
 def test_each_framework_has_templates_of_its_own():
     kept, started = templates()
     kept.for_pair(BOTH, "a task")
-    kept.for_pair(dict.fromkeys(ROLES, "keras"), "a task")
+    kept.for_pair(dict.fromkeys(ROLES, ("keras", ())), "a task")
     assert [one.framework for one in started] == ["pytorch", "pytorch", "keras", "keras"]
+
+
+def test_sides_whose_environments_differ_do_not_change_templates():
+    kept, started = templates()
+    served = {"base": ("keras", ()), "head": ("keras", (("A", "1"),))}
+    for _ in range(9):
+        open_ = kept.for_pair(served, "a task")
+        assert [open_(role)[1].variables for role in ROLES] == [(), (("A", "1"),)]
+    assert {one.role for one in started if one.variables} == {"head"}
 
 
 def test_processes_are_named_by_their_side():

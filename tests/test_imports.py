@@ -108,7 +108,8 @@ ALLOWED = {
     "runner": (
         *("launcher", "messages", "record", "check", "errors", "machine", "modes", "units"),
         *("architectures", "batch_search", "examination", "graph", "memory_needs", "own"),
-        *("gpu", "interrupts", "outcomes", "parity", "processors", "resume", "timing"),
+        *("frameworks", "gpu", "interrupts", "outcomes", "parity", "processors", "resume"),
+        "timing",
     ),
     "plots_gate": ("errors", "files", "gate"),
     "plots": ("record", "check", "graph", "reference", "stats", "units", "errors"),

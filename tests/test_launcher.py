@@ -402,6 +402,6 @@ def test_a_worker_of_another_version_is_refused_at_once(tmp_path):
     interpreter = Interpreter(python=str(old))
     with (
         Launcher(fakes.NAME, interpreter=interpreter) as launcher,
-        pytest.raises(FrameworkMissing, match="speaks form 1 of messages, and this one 3"),
+        pytest.raises(FrameworkMissing, match="speaks form 1 of messages, and this one 4"),
     ):
         launcher.open("a task")

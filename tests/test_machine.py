@@ -145,6 +145,41 @@ def test_reports_of_runs_are_no_changes(tmp_path):
     assert machine.environment(tmp_path, tmp_path).commit == f"{head} with changes"
 
 
+def test_variables_that_steer_libraries_are_kept_by_name():
+    steers = {
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "KERAS_BACKEND": "jax",
+        "OMP_NUM_THREADS": "2",
+        "MKL_NUM_THREADS": "",
+        "MALLOC_ARENA_MAX": "1",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_cpu_use_onednn=true --xla_dump_to=/home/me/dumps",
+    }
+    kept = dict(machine.steering(steers))
+    assert kept == steers | {"XLA_FLAGS": "--xla_cpu_use_onednn=true --xla_dump_to=PATH"}
+    assert list(kept) == sorted(kept)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TF_VAR_password", "TF_TOKEN_app_terraform_io", "TF_CLI_CONFIG_FILE", "TF_LOG"),
+        *("JAX_COMPILATION_CACHE_DIR", "JAX_COORDINATOR_ADDRESS", "XLA_SOME_TOKEN"),
+        *("HOME", "PATH", "NOT_OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "OMP"),
+    ],
+)
+def test_variables_that_steer_nothing_are_not_kept(name):
+    assert machine.steering({name: "secret"}) == ()
+
+
+def test_the_variables_are_those_of_this_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert ("ONEDNN_MAX_CPU_ISA", "AVX2") in (machine.environment(tmp_path).variables or ())
+
+
 @pytest.mark.parametrize(
     ("physical", "allowed", "threads"),
     [(8, {0, 1, 2}, 3), (2, {0, 1, 2, 3}, 2), (None, {0}, 1)],

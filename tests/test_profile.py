@@ -63,7 +63,7 @@ def profiled(*children, tasks=None):
     by_name = {child.framework: child for child in children}
 
     @contextmanager
-    def open_(framework, _label):
+    def open_(framework, _label, _mode):
         yield by_name[framework]
 
     tasks = tasks or [evolve(TASK, framework=child.framework) for child in children]

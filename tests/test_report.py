@@ -46,6 +46,25 @@ def rows_below(text: str, heading: str) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
+def test_libraries_and_variables_are_told_where_they_are_known(tables):
+    onednn = {"default": (("oneDNN", "off"),), "native_groups": (("oneDNN", "on"),)}
+    entries = [
+        evolve(e, libraries=onednn[e.task.mode])
+        if isinstance(e, Measurement) and e.task.framework == "keras"
+        else e
+        for e in IN_TWO_MODES
+    ]
+    entries[0] = evolve(ENVIRONMENT, variables=(("OMP_NUM_THREADS", "1"), ("JAX_PLATFORMS", "cpu")))
+    rows = {
+        row[""]: row["value"]
+        for row in rows_below(report.markdown(entries, "r", tables), "Environment")
+    }
+    assert rows["libraries of keras"] == "oneDNN off"
+    assert rows["libraries of keras native_groups"] == "oneDNN on"
+    assert rows["variables"] == "OMP_NUM_THREADS=1, JAX_PLATFORMS=cpu"
+    assert "libraries of pytorch" not in rows
+
+
 @pytest.mark.parametrize(("name", "entries"), [("report", ENTRIES), ("modes", IN_TWO_MODES)])
 def test_the_report_is_the_one_that_was_read_in_review(tables, name, entries):
     made = report.markdown(entries, "a-run", tables)

@@ -115,14 +115,16 @@ OTHERS = {
     "packages": (("torch", "2.14.0"),),
     "commit": "ba9876543210",
     "order_seed": 7,
+    "variables": (("ONEDNN_MAX_CPU_ISA", "AVX2"),),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_environment_is_refused_with_what_differs(reports, name):
-    now = evolve(ENVIRONMENT, **{name: OTHERS[name]})
+    begun = evolve(ENVIRONMENT, variables=())
+    now = evolve(begun, **{name: OTHERS[name]})
     with pytest.raises(NotResumable) as refused:
-        begin(reports(*RUN), NEWEST, [FORWARD], BUDGET, now)
+        begin(reports(begun, *RUN[1:]), NEWEST, [FORWARD], BUDGET, now)
     sentence = str(refused.value)
     assert sentence.startswith(f"--bench-resume 2026-01-02T030405-cpu: its {name} is ")
     assert sentence.endswith("; leave out --bench-resume to begin a new run")
@@ -173,6 +175,21 @@ def test_another_version_of_a_framework_is_refused():
     kept.refuse_other_version("keras", "keras 9")
     with pytest.raises(NotResumable, match=r"timed with pytorch 1\.0, and this is pytorch 1\.1"):
         kept.refuse_other_version("pytorch", "pytorch 1.1")
+
+
+def test_a_run_from_before_variables_were_looked_at_goes_on(reports):
+    now = evolve(ENVIRONMENT, variables=(("ONEDNN_MAX_CPU_ISA", "AVX2"),))
+    assert begin(reports(*RUN), NEWEST, [FORWARD], BUDGET, now).kept.measurement(FORWARD)
+
+
+def test_a_framework_with_other_libraries_is_refused_in_the_mode_that_was_timed():
+    on, off = ((("oneDNN", word),) for word in ("on", "off"))
+    kept = Kept("r", (evolve(timed(FORWARD), libraries=on),))
+    kept.refuse_other_libraries(("pytorch", "default"), on)
+    kept.refuse_other_libraries(("pytorch", "default"), ())
+    kept.refuse_other_libraries(("pytorch", "compiled"), off)
+    with pytest.raises(NotResumable, match="was timed with oneDNN on, and now it has oneDNN off"):
+        kept.refuse_other_libraries(("pytorch", "default"), off)
 
 
 def test_the_newest_run_that_has_begun_something_of_this_is_meant(reports):

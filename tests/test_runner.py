@@ -115,8 +115,8 @@ class FakeLauncher:
     version: str = "fakes 1.0"
     closed: bool = False
 
-    def __call__(self, framework: str, *, timeout_s: float) -> FakeLauncher:
-        assert (framework, timeout_s) == (self.framework, 60)
+    def __call__(self, framework: str, *, timeout_s: float, variables: object) -> FakeLauncher:
+        assert (framework, timeout_s, variables) == (self.framework, 60, ())
         return self
 
     def round_s(self, number: int) -> float:

@@ -141,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
         implementations_,
     )
     others.add_argument("names", metavar="NAME", nargs="*", help="names or families; default all")
-    formatted("environment", "this machine and the software on it", environment.run)
+    here = formatted("environment", "this machine and the software on it", environment.run)
+    environment.add_arguments(here)
     reported = command("report", "write a run's report again from its journal", report_)
     reported.add_argument("folder", metavar="DIR", type=Path)
     recorded = command("baseline", "record a run for --bench-gate to compare with", baseline.run)

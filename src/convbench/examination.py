@@ -21,8 +21,8 @@ from convbench.rounding import UNIT, Rounding, judge
 Side: TypeAlias = tuple[str, str]
 """A framework and its mode."""
 
-Open: TypeAlias = Callable[[str, str], AbstractContextManager[Child]]
-"""Opens a child of a framework for a task with a label."""
+Open: TypeAlias = Callable[[str, str, str], AbstractContextManager[Child]]
+"""Opens a child of a framework for a task with a label, and in a mode."""
 
 
 @frozen(kw_only=True)
@@ -101,7 +101,7 @@ def _examine(
         path=str(file),
         moved=moved,
     )
-    with open_(framework, label) as child:
+    with open_(framework, label, mode) as child:
         reply = child.ask(request, messages.Examined, stage)
     if isinstance(reply, messages.Refused):
         raise WorkerFailed(label, stage, reply.why)

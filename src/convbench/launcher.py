@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
 from typing import IO, TypeVar
@@ -63,11 +64,14 @@ class Launcher:
         spawn: bool = False,
         own: messages.Own | None = None,
         memory_limit: Byte | None = None,
+        variables: Sequence[tuple[str, str]] = (),
     ) -> None:
+        self._variables = dict(variables)
         self.framework, self.timeout_s, self.own = framework, timeout_s, own
         self.memory_limit = memory_limit
         self.interpreter = interpreter or Interpreter()
         self.version: str | None = None
+        self.libraries: tuple[tuple[str, str], ...] = ()
         self._command = [self.interpreter.python, "-m", "convbench.guard", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -178,7 +182,7 @@ class Launcher:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 cwd=self.interpreter.folder,
-                env={**(self.interpreter.environment or os.environ), **_QUIET},
+                env={**(self.interpreter.environment or os.environ), **self._variables, **_QUIET},
                 start_new_session=True,  # Ctrl-C reaches the parent alone; one kill ends them all
             )
         except OSError as error:  # a full disk, or no more files or processes for this user
@@ -198,8 +202,8 @@ class Launcher:
             case messages.Ready(form=form) if form != messages.FORM:
                 why = f"its convbench speaks form {form} of messages, and this one {messages.FORM}"
                 self._refuse(why, "install the same convbench there")
-            case messages.Ready(version=version, forks=forks):
-                self.version, self.forks = version, forks
+            case messages.Ready(version=version, forks=forks, libraries=libraries):
+                self.version, self.forks, self.libraries = version, forks, libraries
             case messages.Unusable(why=why, remedy=remedy):
                 self._refuse(why, remedy)
             case _:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import distributions, version
@@ -37,10 +38,39 @@ def environment(folder: Path, *reports: Path) -> Environment:
         commit=_commit(folder, reports),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         packages=tuple((name, version(name)) for name in PACKAGES if _installed(name)),
+        variables=steering(os.environ),
     )
 
 
 PACKAGES = ("torch", "keras", "tensorflow", "jax", "numpy")
+
+
+STEERING = re.compile(
+    r"TF_(ENABLE|DISABLE|XLA|NUM|ONEDNN|MKL|GPU|CUDNN|USE|FORCE|DETERMINISTIC|OVERRIDE|CPU|MLIR)_\w+"
+    r"|(XLA|ONEDNN|OMP|MKL|MALLOC|JAX|OPENBLAS)_\w+"
+    r"|KERAS_BACKEND|ATEN_CPU_CAPABILITY"
+)
+"""Environment variables that steer frameworks and what they stand on. Of those that begin with TF_
+the ones that are TensorFlow's: Terraform has some too, and keeps secrets in them."""
+PLACES = re.compile(r"\w+_(DIR|FILE|PATH|LOG|LOGS|TOKEN|KEY|SECRET|ADDRESS)")
+"""Variables that say where something is, or let somebody in, and steer nothing."""
+
+
+def steering(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables of an environment that steer libraries, by name, without paths."""
+    return tuple(
+        (name, " ".join(_without_place(word) for word in value.split()))
+        for name, value in sorted(environment.items())
+        if STEERING.fullmatch(name) and not PLACES.fullmatch(name)
+    )
+
+
+def _without_place(word: str) -> str:
+    """A word of a variable's value, but for the path that an option in it names."""
+    if not {"/", "\\"} & {*word}:
+        return word
+    option, equals, _ = word.partition("=")
+    return f"{option}=PATH" if equals and not {"/", "\\"} & {*option} else "PATH"
 
 
 def _installed(name: str) -> bool:

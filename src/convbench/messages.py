@@ -16,7 +16,7 @@ from convbench.own import OwnModel
 from convbench.record import Memory, Task
 from convbench.units import Byte, Second
 
-FORM = 3
+FORM = 4
 """Of the messages: workers of another version of convbench may speak another one."""
 
 CODE = [ge(-64), le(2**32 - 1)]
@@ -136,6 +136,8 @@ class Ready:
     forks: bool
     form: int = 1
     """Of its messages, which the first version did not tell."""
+    libraries: tuple[tuple[str, str], ...] = ()
+    """What decides the framework's speed on this machine, as it says itself."""
 
 
 @frozen

@@ -15,7 +15,7 @@ from convbench.errors import WorkerFailed
 from convbench.graph import Graph
 from convbench.kinds import kind
 from convbench.launcher import Child
-from convbench.modes import variant
+from convbench.modes import DEFAULT, variant
 from convbench.processors import CpuUse
 from convbench.record import Task
 from convbench.roofline import VALUE_BYTES, Machine, Pass, work
@@ -28,7 +28,7 @@ WHOLE: Second = 1.0
 LEAST, MOST = 6, 200
 
 R = TypeVar("R", bound=messages.Reply)
-Open = Callable[[str, str], AbstractContextManager[Child]]
+Open = Callable[[str, str, str], AbstractContextManager[Child]]
 
 
 @frozen
@@ -127,7 +127,7 @@ def profile(graph: Graph, tasks: Iterable[Task], tables: Path, open_: Open) -> P
 
 def _side(task: Task, tables: Path, open_: Open) -> Side:
     cpu = CpuUse()
-    with open_(task.framework, f"{task.label} profile") as child:
+    with open_(task.framework, f"{task.label} profile", task.mode) as child:
         request = messages.Prepare(task, str(tables), WARMUP)
         prepared = _ask(child, request, messages.Prepared, "building, verifying and warming up")
         count = round(WHOLE / median(prepared.warmup_s))
@@ -152,7 +152,7 @@ def _machine(tasks: Iterable[Task], open_: Open) -> Machine | None:
     found = []
     for task in {task.framework: task for task in tasks}.values():
         request = messages.Attain(task.device, task.threads, task.dtype)
-        with open_(task.framework, f"{task.framework} peaks") as child:
+        with open_(task.framework, f"{task.framework} peaks", DEFAULT) as child:
             reply = child.ask(request, messages.Attained, "measuring what the machine attains")
         if isinstance(reply, messages.Attained):
             found.append(reply)

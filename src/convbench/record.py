@@ -6,7 +6,7 @@ the task in flight. Raw rounds are kept; every statistic is recomputed from them
 Schema history
   1  0.1.0: environment, check, unchecked, measurement; what came later (parity, attainable,
      a task's process, a measurement's steady state and its machine's other work, what its
-     GPU did) may be absent
+     GPU did, what libraries do and which variables steer them) may be absent
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ class Environment:
     """The variants of frameworks in the order in which they were asked for."""
     memory_limit_bytes: Byte | None = field(default=None, validator=optional(BYTES))
     """What the user let a task take, if anything was said."""
+    variables: tuple[tuple[str, str], ...] | None = None
+    """The environment variables that steer libraries; None if nobody looked."""
 
 
 @frozen(kw_only=True)
@@ -134,6 +136,8 @@ class Measurement:
     outcome: Outcome
     reason: str | None = None
     version: str | None = None
+    libraries: tuple[tuple[str, str], ...] = ()
+    """What decides the framework's speed on this machine, as it says itself."""
     build_s: Second | None = field(default=None, validator=optional(SECONDS))
     """Building the model, before its first step."""
     first_s: Second | None = field(default=None, validator=optional(SECONDS))

@@ -29,6 +29,7 @@ from convbench.record import (
     Entry,
     Environment,
     Journal,
+    Measurement,
     Memory,
     Unchecked,
     latest,
@@ -129,6 +130,9 @@ def _environment(entries: Sequence[Entry]) -> str:
     ]
     versions = {m.task.framework: m.version for m in measurements if m.version}
     rows += versions.items() if versions else environment.packages
+    rows += _libraries(measurements)
+    if environment.variables:
+        rows.append(("variables", ", ".join(map("=".join, environment.variables))))
     for what, shared in (
         ("device", {m.task.device for m in measurements}),
         ("batch", {str(m.task.batch) for m in measurements}),
@@ -152,6 +156,18 @@ def _environment(entries: Sequence[Entry]) -> str:
     shown = table([{"": k, "value": v} for k, v in rows], left=("value",))
     warning = busy(environment.cores, measurements)
     return "\n\n".join(filter(None, ("## Environment", shown, warning)))
+
+
+def _libraries(measurements: Iterable[Measurement]) -> list[tuple[str, str]]:
+    """What decided each framework's speed, and that of a mode which had other libraries."""
+    told: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+    for m in measurements:
+        if m.libraries:
+            told.setdefault((m.task.framework, m.libraries), m.task.side)
+    return [
+        (f"libraries of {side}", ", ".join(map(" ".join, libraries)))
+        for (_, libraries), side in told.items()
+    ]
 
 
 def _structure(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -35,11 +36,14 @@ try:
 except ImportError:  # Windows has none, and there nobody is kept from resuming a run twice
     fcntl = None  # type: ignore[assignment]
 
+Libraries: TypeAlias = tuple[tuple[str, str], ...]
+"""Names with their values, as journals hold them."""
+
 NEWEST = "newest"
 """What stands for the newest run that has something of what is wanted."""
 MUST_AGREE = (
     *("convbench", "cpu", "cores", "gpu", "driver", "system", "python", "packages"),
-    *("commit", "order_seed"),
+    *("commit", "order_seed", "variables"),
 )
 """What two environments must share; memory differs by what a kernel keeps, and time passes."""
 ANEW = "leave out --bench-resume to begin a new run"
@@ -94,6 +98,14 @@ class Kept:
         for task, measured in self._measured.items():
             if task.framework == framework and measured.version not in (None, version):
                 why = f"it was timed with {measured.version}, and this is {version}"
+                raise NotResumable(self.run, why)
+
+    def refuse_other_libraries(self, side: tuple[str, str], found: Libraries) -> None:
+        """Raises NotResumable if a framework in a mode uses its libraries in another way."""
+        for task, measured in self._measured.items():
+            then = measured.libraries
+            if (task.framework, task.mode) == side and then and found and then != found:
+                why = f"{task.side} was timed with {_listed(then)}, and now it has {_listed(found)}"
                 raise NotResumable(self.run, why)
 
 
@@ -204,6 +216,8 @@ def _refuse_other_environment(run: str, entries: Sequence[Entry], now: Environme
         raise NotResumable(run, "its journal does not say where it was made")
     for name in MUST_AGREE:
         then, is_now = _said(begun, name), _said(now, name)
+        if name == "variables" and begun.variables is None:
+            continue  # an older convbench did not look
         if then != is_now:
             raise NotResumable(run, f"its {name} is {then}, and now it is {is_now}")
     if (now.commit or "").endswith(CHANGED):
@@ -213,9 +227,13 @@ def _refuse_other_environment(run: str, entries: Sequence[Entry], now: Environme
 
 def _said(environment: Environment, name: str) -> str:
     value = getattr(environment, name)
-    if name == "packages":
-        return ", ".join(" ".join(package) for package in value) or "none"
+    if name in ("packages", "variables"):
+        return _listed(value or ())
     return "none" if value is None else str(value)
+
+
+def _listed(pairs: Libraries) -> str:
+    return ", ".join(" ".join(pair) for pair in pairs) or "none"
 
 
 def _refuse_other_budget(kept: Kept, budget: Budget, tasks: Sequence[Task]) -> None:

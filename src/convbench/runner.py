@@ -26,6 +26,7 @@ from convbench.errors import (
     WorkerFailed,
 )
 from convbench.examination import Settings, Side, parity
+from convbench.frameworks import Variables, variables
 from convbench.gpu import Watch
 from convbench.graph import Graph
 from convbench.interrupts import deferred
@@ -76,7 +77,7 @@ class Run:
     """Keeps others from continuing this run at the same time."""
     lost: str | None = None
     """Why entries are not on disk, once the journal could not be written."""
-    _launchers: dict[str, Launcher] = field(factory=dict)
+    _launchers: dict[tuple[str, Variables], Launcher] = field(factory=dict)
     _largest: dict[Task, Found] = field(factory=dict)
     _unusable: dict[str, FrameworkMissing] = field(factory=dict)
     _attained: set[tuple[str, messages.Attain]] = field(factory=set)
@@ -113,7 +114,7 @@ class Run:
             return known
         with (
             self._noting(architecture, what, "structure"),
-            self._open(framework, f"{architecture} {what} structure") as child,
+            self._open(framework, f"{architecture} {what} structure", mode) as child,
         ):
             report = ask_check(child, architecture, self.tables, mode)
         self.keep(condensed(report))
@@ -201,7 +202,7 @@ class Run:
         In its third, PyTorch on a CPU takes a fifth more than in the first two.
         """
         try:
-            with self._open(task.framework, task.label) as child:
+            with self._open(task.framework, task.label, task.mode) as child:
                 wanted = evolve(task, batch=batch)
                 child.needed_bytes = memory_needs.of_task(architecture(task.architecture), wanted)
                 request = messages.Prepare(wanted, str(self.tables), 0.0)
@@ -245,7 +246,7 @@ class Run:
         request = messages.Prepare(task, str(self.tables), budget.warmup_s)
         measurement, gpu = begun, Watch.begin(task.device)
         try:
-            with self._open(task.framework, task.label) as child:
+            with self._open(task.framework, task.label, task.mode) as child:
                 child.needed_bytes = memory_needs.of_task(architecture(task.architecture), task)
                 reply = child.ask(request, messages.Prepared, VERIFYING)
                 if reply.report is not None and keep:
@@ -267,7 +268,7 @@ class Run:
             return
         self._attained.add((task.framework, request))
         cpu, label = CpuUse(), f"{task.framework} peaks"
-        with contextlib.suppress(WorkerFailed), self._open(task.framework, label) as child:
+        with contextlib.suppress(WorkerFailed), self._open(task.framework, label, DEFAULT) as child:
             with cpu.watched() as used:
                 stage = "measuring what the machine attains"
                 reply = child.ask(request, messages.Attained, stage)
@@ -290,7 +291,7 @@ class Run:
         """
         budget = evolve(self.budget, seconds=seconds or self.budget.seconds)
         request, gpu = messages.PrepareOwn(task, own, budget.warmup_s), Watch.begin(task.device)
-        with self._open(task.framework, task.label) as child:
+        with self._open(task.framework, task.label, task.mode) as child:
             reply = child.ask(request, messages.Prepared, BUILDING)
             return _timed(child, outcomes.begun(task, budget), reply, BUILDING, budget, gpu)
 
@@ -327,14 +328,16 @@ class Run:
         except OSError as error:
             self.lost = f"{self.journal.path} cannot be written: {error.strerror or error}"
 
-    def _open(self, framework: str, label: str) -> Child:
+    def _open(self, framework: str, label: str, mode: str) -> Child:
         """A fresh child; what could not be imported twice is not imported again."""
         if framework in self._unusable:
             raise self._unusable[framework]
-        if framework not in self._launchers:
-            self._launchers[framework] = self.launch(framework, timeout_s=self.timeout_s)
+        needs = variables(framework, mode)
+        if (framework, needs) not in self._launchers:
+            started = self.launch(framework, timeout_s=self.timeout_s, variables=needs)
+            self._launchers[framework, needs] = started
         try:
-            child = self._launchers[framework].open(label)
+            child = self._launchers[framework, needs].open(label)
         except FrameworkMissing as error:
             if framework in self._doubted:
                 self._unusable[framework] = error
@@ -343,6 +346,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(child)
             self.kept.refuse_other_version(framework, child.launcher.version)
+            self.kept.refuse_other_libraries((framework, mode), child.launcher.libraries)
             stack.pop_all()
         return child
 
@@ -367,6 +371,7 @@ def _timed(
     warm = evolve(
         measurement,
         version=child.launcher.version,
+        libraries=child.launcher.libraries,
         build_s=reply.build_s,
         first_s=reply.first_s,
         warmup_s=reply.warmup_s,

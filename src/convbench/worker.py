@@ -52,6 +52,7 @@ from convbench.frameworks import (
     HasDeviceClock,
     Model,
     Pass,
+    libraries,
     load_framework,
     weights,
 )
@@ -110,7 +111,7 @@ def main() -> None:
     forks = hasattr(os, "fork") and "--spawn" not in sys.argv[2:]
     host_memory.give_back()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
-    pipe.send(messages.Ready(version, forks, messages.FORM))
+    pipe.send(messages.Ready(version, forks, messages.FORM, libraries(framework)))
     kept = offspring.children()  # helpers of a framework, which are nobody's leftovers
     while (start := wait_for_start(pipe)) is not None:
         if not forks:

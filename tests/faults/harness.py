@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 from attrs import define, field
@@ -83,8 +84,8 @@ class Harness:
         assert self.plan is not None
         return self.plan.jobs
 
-    def launch(self, name: str, *, timeout_s: float) -> Launcher:
-        self.launchers.append(ArmedLauncher(name, timeout_s=timeout_s))
+    def launch(self, name: str, **settings: Any) -> Launcher:
+        self.launchers.append(ArmedLauncher(name, **settings))
         self.launchers[-1].harness = self  # type: ignore[attr-defined]
         return self.launchers[-1]
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from convbench.examination import Open
+from convbench.frameworks import Variables, variables
 from convbench.interrupts import ENDING
 from convbench.launcher import Child, Launcher
 from convbench.messages import Own
@@ -40,13 +41,18 @@ def cleaning_up() -> Iterator[None]:
 
 @contextlib.contextmanager
 def workers(own: Own | None) -> Iterator[Open]:
-    """A function that opens a child of a framework, whose template is started once."""
-    launchers: dict[str, Launcher] = {}
+    """A function that opens a child of a framework.
 
-    def open_(framework: str, label: str) -> Child:
-        if framework not in launchers:
-            launchers[framework] = Launcher(framework, timeout_s=SLOW, own=own)
-        return launchers[framework].open(label)
+    Its template is started once, and once more for modes that need another environment.
+    """
+    launchers: dict[tuple[str, Variables], Launcher] = {}
+
+    def open_(framework: str, label: str, mode: str) -> Child:
+        needs = variables(framework, mode)
+        if (framework, needs) not in launchers:
+            started = Launcher(framework, timeout_s=SLOW, own=own, variables=needs)
+            launchers[framework, needs] = started
+        return launchers[framework, needs].open(label)
 
     try:
         yield open_

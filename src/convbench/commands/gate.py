@@ -126,7 +126,9 @@ def _plan(options: argparse.Namespace, both: Mapping[Role, Side]) -> tuple[Plan,
 
 def _start(options: argparse.Namespace) -> Start:
     timeout_s = duration("--timeout", options.timeout)
-    return lambda side, framework: SideLauncher(side, framework, timeout_s=timeout_s)
+    return lambda side, framework, variables: SideLauncher(
+        side, framework, timeout_s=timeout_s, variables=variables
+    )
 
 
 def _self_test(options: argparse.Namespace) -> int:

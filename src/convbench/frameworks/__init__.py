@@ -18,7 +18,7 @@ from attrs import frozen
 from convbench.errors import FrameworkMissing, UnknownName, Unsupported, said
 from convbench.evidence import Keep
 from convbench.graph import Graph
-from convbench.modes import DEFAULT, SINGLE, offers
+from convbench.modes import DEFAULT, SINGLE, offers, parts
 from convbench.observation import Observation
 from convbench.units import Byte, Second
 
@@ -47,6 +47,12 @@ NodeStep: TypeAlias = tuple[str, Callable[[], None]]
 
 DeviceClock: TypeAlias = Callable[[Callable[[], None], int], Second]
 """Seconds that the device took for a step, called so many times."""
+
+Variables: TypeAlias = tuple[tuple[str, str], ...]
+"""Names of environment variables with their values."""
+
+Libraries: TypeAlias = tuple[tuple[str, str], ...]
+"""What decides a framework's speed on this machine: names such as `oneDNN`, and `on`."""
 
 Model: TypeAlias = Any
 """A framework's own model; nobody but that framework's file looks inside."""
@@ -203,6 +209,17 @@ class HasNodeSteps(Protocol):
         """
 
 
+@runtime_checkable
+class HasLibraries(Protocol):
+    """What a framework has besides, if it can tell what decides its speed on this machine."""
+
+    def libraries(self) -> Libraries:
+        """What it uses here, without versions.
+
+        A template asks, and forks afterwards, so nothing may be computed for it.
+        """
+
+
 PARTS = (*Framework.__annotations__, *(p for p in vars(Framework) if not p.startswith("_")))
 """What a framework must have."""
 
@@ -219,6 +236,8 @@ class Known:
     passes: tuple[Pass, ...] = EVERYWHERE
     environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
     """Environment variables that must be so before it is imported."""
+    mode_environment: Mapping[str, Mapping[str, str]] = {}
+    """Those that a mode needs besides, where the user has not set them."""
 
 
 FRAMEWORKS: dict[str, Known] = {
@@ -234,6 +253,10 @@ FRAMEWORKS: dict[str, Known] = {
         'pip install "convbench[keras]"',
         (DEFAULT, "eager", "compiled", "native_groups"),
         PASSES,
+        # Without oneDNN the kernel knows no gradient on a CPU, and TensorFlow leaves oneDNN off on
+        # CPUs of some kinds. For the default that is TensorFlow's choice; this mode is nothing
+        # without it.
+        mode_environment={"native_groups": {"TF_ENABLE_ONEDNN_OPTS": "1"}},
     ),
     "keras-jax": Known(
         "convbench.frameworks.keras_jax",
@@ -275,10 +298,25 @@ def known(name: str) -> Known:
     raise UnknownName("framework", name, tuple(FRAMEWORKS))
 
 
+def variables(name: str, mode: str) -> Variables:
+    """What the environment of a framework's workers must have besides for a mode.
+
+    What the user has set stays as it is.
+    """
+    of_modes = FRAMEWORKS[name].mode_environment if name in FRAMEWORKS else {}
+    needed = {key: value for part in parts(mode) for key, value in of_modes.get(part, {}).items()}
+    return tuple((key, value) for key, value in needed.items() if key not in os.environ)
+
+
 def among(packages: Collection[str]) -> list[str]:
     """The frameworks whose models are of one of these packages, each package's first."""
     first = {place.needs[0]: name for name, place in reversed(FRAMEWORKS.items())}
     return [name for name in FRAMEWORKS if name in {first.get(package) for package in packages}]
+
+
+def libraries(framework: Framework) -> Libraries:
+    """What decides a framework's speed on this machine, as far as it can tell."""
+    return framework.libraries() if isinstance(framework, HasLibraries) else ()
 
 
 def require_mode(framework: Framework, mode: str) -> None:

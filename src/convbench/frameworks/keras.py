@@ -26,6 +26,7 @@ from convbench.frameworks import (
     Array,
     DeviceClock,
     DeviceMemory,
+    Libraries,
     Pass,
     Values,
     require_mode,
@@ -64,6 +65,9 @@ class Keras:
 
     def version(self) -> str:
         return f"keras {keras.__version__}, {self._backend.version()}"
+
+    def libraries(self) -> Libraries:
+        return self._backend.libraries()
 
     def prepare(self, device: str, threads: int) -> None:
         self._backend.prepare(device, threads)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import keras
 
-from convbench.frameworks import DeviceClock, DeviceMemory
+from convbench.frameworks import DeviceClock, DeviceMemory, Libraries
 from convbench.frameworks.keras_layers import Kinds
 
 Loss: TypeAlias = Callable[[Any, Any], Any]
@@ -61,6 +61,10 @@ class Backend(ABC):
     @abstractmethod
     def device_memory(self) -> DeviceMemory | None:
         """As `Framework.device_memory`."""
+
+    def libraries(self) -> Libraries:
+        """As `HasLibraries.libraries`; some backends can tell nothing."""
+        return ()
 
     def device_clock(self) -> DeviceClock | None:
         """As `HasDeviceClock.device_clock`; most backends have none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from convbench.errors import Unsupported
-from convbench.frameworks import Array, DeviceMemory, NodeStep, Pass
+from convbench.frameworks import Array, DeviceMemory, Libraries, NodeStep, Pass
 from convbench.frameworks.channels_last import images_last
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
@@ -18,6 +19,8 @@ from convbench.frameworks.keras_network import Network
 from convbench.frameworks.keras_peaks import TensorFlowPeaks
 from convbench.frameworks.keras_profile import node_steps
 from convbench.modes import parts
+
+GROUPS = "native_groups"
 
 
 class NativeGroupsConv2D(OwnKernel, keras.layers.Conv2D):  # type: ignore[misc]  # keras is untyped
@@ -56,6 +59,15 @@ class TensorFlow(Backend):
     def version(self) -> str:
         return f"tensorflow {tf.__version__}"
 
+    def libraries(self) -> Libraries:
+        try:
+            from tensorflow.python.util._pywrap_util_port import (  # noqa: PLC0415  (not public)
+                IsMklEnabled,
+            )
+        except ImportError:
+            return ()
+        return (("oneDNN", "on" if IsMklEnabled() else "off"),)
+
     def prepare(self, device: str, threads: int) -> None:
         gpus = tf.config.list_physical_devices("GPU")
         if device == "cuda" and not gpus:
@@ -71,7 +83,13 @@ class TensorFlow(Backend):
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     def kinds(self, mode: str) -> Kinds:
-        native = "native_groups" in parts(mode)
+        native = GROUPS in parts(mode)
+        if native and not _differentiates_groups():
+            raise Unsupported(
+                f"mode {GROUPS}",
+                "this TensorFlow has no gradient of a grouped convolution without oneDNN",
+                "set TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported",
+            )
         return Kinds(lrn=_KernelLrn, grouped=NativeGroupsConv2D if native else keras.layers.Conv2D)
 
     def inference(self, model: keras.Model, mode: str) -> Callable[[Any], Any]:
@@ -138,6 +156,20 @@ class KerasOnTensorFlow(Keras):
 def framework() -> Keras:
     """Keras on TensorFlow in this process."""
     return KerasOnTensorFlow()
+
+
+@cache
+def _differentiates_groups() -> bool:
+    """Whether TensorFlow's own kernel has the gradient of a grouped convolution on this device."""
+    images, kernel = tf.ones((1, 2, 2, 4)), tf.ones((1, 1, 2, 4))
+    with tf.GradientTape() as tape:
+        tape.watch((images, kernel))
+        answer = tf.nn.conv2d(images, kernel, 1, "VALID")
+    try:
+        tape.gradient(answer, (images, kernel))
+    except tf.errors.OpError:  # whatever a kernel that is not there says
+        return False
+    return True
 
 
 def _runnable(step: Callable[..., Any], mode: str) -> Callable[..., Any]:

@@ -11,11 +11,12 @@ import keras
 import torch
 
 from convbench.errors import Unsupported
-from convbench.frameworks import DeviceClock, DeviceMemory
+from convbench.frameworks import DeviceClock, DeviceMemory, Libraries
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted
 from convbench.frameworks.keras_layers import Kinds
 from convbench.frameworks.pytorch_cuda import Queue, in_turn
+from convbench.frameworks.pytorch_modes import libraries
 
 
 class Torch(Backend):
@@ -30,6 +31,9 @@ class Torch(Backend):
 
     def version(self) -> str:
         return f"torch {torch.__version__}"
+
+    def libraries(self) -> Libraries:
+        return libraries()
 
     def prepare(self, device: str, threads: int) -> None:
         if device == "cuda" and not torch.cuda.is_available():

@@ -18,6 +18,7 @@ from convbench.frameworks import (
     Array,
     DeviceClock,
     DeviceMemory,
+    Libraries,
     NodeStep,
     Pass,
     Values,
@@ -29,6 +30,7 @@ from convbench.frameworks.pytorch_layers import allocate_arrays, module_for
 from convbench.frameworks.pytorch_modes import (
     autocast,
     laid_out,
+    libraries,
     placed,
     require_compiler,
     runnable,
@@ -118,6 +120,9 @@ class PyTorch:
 
     def version(self) -> str:
         return f"torch {torch.__version__}"
+
+    def libraries(self) -> Libraries:
+        return libraries()
 
     def prepare(self, device: str, threads: int) -> None:
         if device == "cuda" and not torch.cuda.is_available():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,7 +10,19 @@ import torch
 from torch import Tensor, fx, nn
 
 from convbench.errors import Unsupported, telling_line
+from convbench.frameworks import Libraries
 from convbench.modes import SINGLE, parts
+
+
+def libraries() -> Libraries:
+    """What decides PyTorch's speed on a CPU, as PyTorch says it."""
+    built = re.search(r"\bBLAS_INFO=(\w+)", torch.__config__.show())
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return (
+        ("instruction set", torch.backends.cpu.get_cpu_capability()),
+        ("oneDNN", "on" if onednn else "off"),
+        ("BLAS", built[1] if built else "unknown"),
+    )
 
 
 def laid_out(network: nn.Module, mode: str) -> None:

@@ -90,7 +90,7 @@ def _asked(
     """The facts of each side that tells them, and why others do not."""
     facts: dict[Role, Facts] = {}
     broken: list[Broken] = []
-    open_ = templates.for_pair(subject.frameworks, subject.label)
+    open_ = templates.for_pair(subject.served, subject.label)
     for role in ROLES:
         try:
             with open_(role) as child:
@@ -126,7 +126,7 @@ def functions(subject: Subject, templates: Templates, settings: Settings) -> Fou
     """Whether both sides compute the same function: outputs, gradients, statistics, a step."""
     tasks = [subject.tasks[role] for role in ROLES]
     sides = ((tasks[0].framework, tasks[0].mode), (tasks[1].framework, tasks[1].mode))
-    open_ = templates.for_pair(subject.frameworks, subject.label)
+    open_ = templates.for_pair(subject.served, subject.label)
     roles = iter(ROLES)
 
     def in_turn(*_: str) -> AbstractContextManager[Child]:

@@ -127,6 +127,25 @@ def refuse_other_machine(baseline: Baseline, now: Environment) -> None:
                 f"incomparable: its {name} is {before or 'none'}, and here it is {after or 'none'}"
             )
             raise NotComparable(baseline.given, why, f"{RECORD} on this machine")
+    if None not in (then.variables, now.variables) and then.variables != now.variables:
+        before, after = (_listed(e.variables or ()) for e in (then, now))
+        why = f"incomparable: its variables are {before}, and here they are {after}"
+        raise NotComparable(baseline.given, why, f"set them alike, or {RECORD}")
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join("=".join(pair) for pair in pairs) or "none"
+
+
+def _other_libraries(base: Estimate, head: Estimate) -> str | None:
+    """Why two runs of a task were on machines that are not alike to its framework, if they were."""
+    before, after = (
+        {m.libraries for m in estimate.measurements if m.libraries} for estimate in (base, head)
+    )
+    if not before or not after or before == after:
+        return None
+    then, now = (" or ".join(sorted(map(_listed, found))) for found in (before, after))
+    return f"incomparable: its libraries had {then}, and here they have {now}; {RECORD}"
 
 
 def refuse_too_little(baseline: Baseline, wanted: Collection[Task], processes: int) -> None:
@@ -158,6 +177,8 @@ def compare(
     common = {
         names[task]: (then[task], here[task]) for task in wanted if task in then.keys() & here
     }
+    unlike = {name: why for name, both in common.items() if (why := _other_libraries(*both))}
+    common = {name: both for name, both in common.items() if name not in unlike}
     verdicts = _verdicts(common, tolerance)
     failed = {first_process(m.task): m.reason for m in entries if isinstance(m, Measurement)}
     broken = [
@@ -165,6 +186,7 @@ def compare(
         for task in wanted
         if task in then and task not in here
     ]
+    broken += [Broken(subject=name, reason=why, role="head") for name, why in unlike.items()]
     absent = [names[task] for task in wanted if task not in then]
     return GateResult(
         base=_side("base", baseline.environment, baseline.given),

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
+from convbench.frameworks import variables
 from convbench.gate import pairs
 from convbench.gate.sides import Side
-from convbench.gate.templates import Templates
+from convbench.gate.templates import Served, Templates
 from convbench.gate.values import QUANTITIES, ROLES, Pair, Quantity, Question, Role
 from convbench.record import Task
 
@@ -34,9 +35,12 @@ class Subject:
         return f"{base.architecture} {' → '.join(variants)} {base.pass_}{batch}"
 
     @property
-    def frameworks(self) -> dict[Role, str]:
-        """What either side runs it in."""
-        return {role: self.tasks[role].framework for role in ROLES}
+    def served(self) -> dict[Role, Served]:
+        """What either side's template must have."""
+        tasks = self.tasks
+        return {
+            r: (tasks[r].framework, variables(tasks[r].framework, tasks[r].mode)) for r in ROLES
+        }
 
     @property
     def network(self) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ class Subject:
 
     def pair(self, number: int, templates: Templates, request: RequestOf, chance: Random) -> Pair:
         """One pair of it; raises WorkerFailed, FrameworkMissing."""
-        open_ = templates.for_pair(self.frameworks, self.label)
+        open_ = templates.for_pair(self.served, self.label)
         requests = {role: request(self.tasks[role], role) for role in ROLES}
         return pairs.take(self.label, number, requests, open_, chance)
 

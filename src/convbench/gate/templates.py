@@ -14,12 +14,16 @@ from typing import TypeAlias
 
 from attrs import define, field
 
+from convbench.frameworks import Variables
 from convbench.gate.pairs import Open
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, Role
 from convbench.launcher import Child, Launcher
 
-Start: TypeAlias = Callable[[Side, str], Launcher]
+Served: TypeAlias = tuple[str, Variables]
+"""A framework, and what its template's environment must have besides the side's."""
+
+Start: TypeAlias = Callable[[Side, str, Variables], Launcher]
 """A template of a side's interpreter for a framework, which starts when it is first used."""
 
 
@@ -30,18 +34,18 @@ class Templates:
     sides: Mapping[Role, Side]
     start: Start
     chance: Random
-    _kept: dict[tuple[str, str], list[Launcher]] = field(factory=dict)
+    _kept: dict[tuple[Served, Served], list[Launcher]] = field(factory=dict)
 
-    def for_pair(self, frameworks: Mapping[Role, str], label: str) -> Open:
+    def for_pair(self, served: Mapping[Role, Served], label: str) -> Open:
         """What opens the two processes of the next pair of these frameworks."""
-        key = (frameworks["base"], frameworks["head"])
+        key = (served["base"], served["head"])
         swapped = key[0] == key[1] and self._alike
         if not swapped:
             _close(self._kept.pop(key, []))
         if key not in self._kept:
-            self._kept[key] = [self.start(self.sides[r], frameworks[r]) for r in ROLES]
-        served = self.chance.sample(self._kept[key], 2) if swapped else self._kept[key]
-        by_role = dict(zip(ROLES, served, strict=True))
+            self._kept[key] = [self.start(self.sides[r], *served[r]) for r in ROLES]
+        launchers = self.chance.sample(self._kept[key], 2) if swapped else self._kept[key]
+        by_role = dict(zip(ROLES, launchers, strict=True))
 
         def open_(role: Role) -> Child:
             return by_role[role].open(f"{label} ({role})")

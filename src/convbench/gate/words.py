@@ -289,6 +289,7 @@ def facts(found: Environment) -> dict[str, str]:
         "Python": found.python,
         "convbench": found.convbench,
         **dict(found.packages),
+        **dict(found.variables or ()),
     }
 
 
