@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.architectures import ARCHITECTURES, HEADLINE, architecture, family, select
+from convbench.architectures import ARCHITECTURES, HEADLINE, Entry, architecture, family, select
 from convbench.architectures.digits import CODES
 from convbench.architectures.lenet import C3_TABLE
 from convbench.architectures.vgg import KERNELS
@@ -192,7 +192,7 @@ def test_a_network_is_built_once_in_a_process_unless_its_images_are_others(monke
         built.append(name)
         return tiny()
 
-    monkeypatch.setitem(ARCHITECTURES, "tiny", describe)
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", describe))
     assert architecture("tiny") is architecture("tiny")
     assert built == ["tiny"]
     assert architecture("tiny", input=(3, 9, 9)).input == (3, 9, 9)
@@ -203,7 +203,7 @@ def test_a_network_is_built_once_in_a_process_unless_its_images_are_others(monke
 
 
 def test_another_description_under_the_same_name_is_another_network(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "tiny", lambda _: tiny())
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", lambda _: tiny()))
     before = architecture("tiny")
-    monkeypatch.setitem(ARCHITECTURES, "tiny", lambda _: tiny(("more", Relu())))
+    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", lambda _: tiny(("more", Relu()))))
     assert len(architecture("tiny").nodes) == len(before.nodes) + 1

@@ -113,6 +113,7 @@ class FakeLauncher:
     children: list[FakeChild] = field(factory=list)
     framework: str = "fakes"
     version: str = "fakes 1.0"
+    libraries: tuple[tuple[str, str], ...] = ()
     closed: bool = False
 
     def __call__(self, framework: str, *, timeout_s: float, variables: object) -> FakeLauncher:
