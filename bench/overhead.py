@@ -23,11 +23,11 @@ from statistics import median
 from typing import TypeAlias
 
 from convbench import machine, messages
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
+from convbench.base.stats import mean_of
 from convbench.launcher import Launcher
 from convbench.record import Task
 from convbench.reference import tables_folder
-from convbench.stats import mean_of
 from convbench.timing import ROUND, WARMUP, usual
 
 PAIRS, BATCH = 20, 4

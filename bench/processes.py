@@ -16,6 +16,7 @@ from time import perf_counter
 from attrs import evolve
 
 from convbench import machine
+from convbench.base.units import Second
 from convbench.estimates import estimates, times_as_fast
 from convbench.launcher import Launcher
 from convbench.record import Measurement, Task
@@ -23,7 +24,6 @@ from convbench.reference import tables_folder
 from convbench.report_throughput import times
 from convbench.runner import Run
 from convbench.timing import Budget
-from convbench.units import Second
 
 ROOT = Path(__file__).parents[1]
 STARTS = 20

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 from convbench.architectures import architecture
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.evidence import writing
 from convbench.frameworks import EVERYWHERE, load_framework
 from convbench.frameworks.weights import batch, filler, moved

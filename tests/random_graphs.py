@@ -7,7 +7,7 @@ from random import Random
 
 from attrs import evolve, frozen
 
-from convbench.errors import BadAddress, BadLayer, ShapeMismatch
+from convbench.base.errors import BadAddress, BadLayer, ShapeMismatch
 from convbench.graph import Builder, Graph
 from convbench.ops import (
     Add,

@@ -8,7 +8,7 @@ from convbench.architectures import ARCHITECTURES, HEADLINE, Entry, architecture
 from convbench.architectures.digits import CODES
 from convbench.architectures.lenet import C3_TABLE
 from convbench.architectures.vgg import KERNELS
-from convbench.errors import UnknownName
+from convbench.base.errors import UnknownName
 from convbench.graph import Graph, images_of
 from convbench.ops import BatchNorm, Conv, Relu
 from tests.builders import graph, tiny

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from convbench.architectures import architecture
+from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, cases, compared, shuffled, timed
-from convbench.errors import ConvbenchError
 from convbench.frameworks import FRAMEWORKS
 from convbench.modes import MODES, concerns, variant
 from tests import fakes

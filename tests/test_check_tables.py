@@ -7,8 +7,8 @@ import re
 import pytest
 from attrs import evolve
 
+from convbench.base.errors import TableError
 from convbench.check import check
-from convbench.errors import TableError
 from convbench.ops import BatchNorm, Conv, MaxPool, Relu
 from convbench.reference import Erratum, Printed, ReferenceTable, Row
 from tests.builders import graph, observation, table, tiny

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
+from convbench.base.processes.interrupts import ENDING
 from convbench.commands.children import cleaning_up
-from convbench.interrupts import ENDING
 
 ENDED = [number for number in ENDING if number != signal.SIGINT]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from convbench.base.errors import TableError
 from convbench.check import check
-from convbench.errors import TableError
 from convbench.reference import Claim, Printed, read_table
 from tests.builders import graph, table
 

@@ -17,8 +17,8 @@ import pytest
 from attrs import evolve
 
 from convbench import __version__, architectures, cli, frameworks, machine, record
+from convbench.base.units import count
 from convbench.reference import tables_folder
-from convbench.units import count
 from tests import fakes, samples
 from tests.conftest import output, wait_for
 

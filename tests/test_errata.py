@@ -8,8 +8,8 @@ import pytest
 
 from convbench import cli, report
 from convbench.architectures import ARCHITECTURES
+from convbench.base.errors import TableError
 from convbench.check import check
-from convbench.errors import TableError
 from convbench.reference import read_table, tables_folder
 from tests.builders import graph, table
 from tests.samples import ENVIRONMENT

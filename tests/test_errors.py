@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from convbench import errors
+from convbench.base import errors
 from tests.raised_texts import RAISED
 
 SENTENCES = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from convbench.base.stats import mean_of, median_of
 from convbench.estimates import estimates, times_as_fast
 from convbench.record import Measurement, Memory
-from convbench.stats import mean_of, median_of
 from tests import samples
 
 TASK = samples.task("lenet5", "keras", "forward")

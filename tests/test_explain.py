@@ -11,7 +11,7 @@ import pytest
 
 import convbench
 from convbench import architecture, cli
-from convbench.errors import BadRecord, Unsupported
+from convbench.base.errors import BadRecord, Unsupported
 from convbench.evidence import writing
 from convbench.fidelity import explain
 from convbench.fidelity.loading import load_model

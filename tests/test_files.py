@@ -7,7 +7,7 @@ import os
 import psutil
 import pytest
 
-from convbench.files import replace, replace_text
+from convbench.base.files import replace, replace_text
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from convbench import cli
 from convbench.architectures import architecture
-from convbench.errors import FrameworkMissing, UnknownName
+from convbench.base.errors import FrameworkMissing, UnknownName
 from convbench.evidence import reading
 from convbench.frameworks import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
@@ -515,7 +515,7 @@ def test_only_the_default_compiles_grouped_convolutions_with_xla(facts):
 def native_groups_where_onednn_is(switch):
     """What building a grouped network in the mode comes to, in a process with that variable."""
     program = (
-        "from convbench.errors import Unsupported\n"
+        "from convbench.base.errors import Unsupported\n"
         "from convbench.frameworks import load_framework\n"
         "from tests.small_graphs import GRAPHS\n"
         "keras = load_framework('keras')\n"

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.gate.loop import Loop
 from convbench.gate.values import Pair, Question, Sample
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from attrs import evolve
 
-from convbench.errors import BadOption, Unsupported, WorkerFailed
+from convbench.base.errors import BadOption, Unsupported, WorkerFailed
 from convbench.gate.loop import Loop
 from convbench.gate.node_ids import Chosen, choose
 from convbench.gate.sides import Side

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.gate import saved
 from convbench.gate.terminal import Screen
 from convbench.gate.values import Broken, Difference

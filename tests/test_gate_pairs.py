@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from convbench import messages
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.gate import pairs
 from convbench.gate.pairs import FEWEST, MOST, take
 from convbench.gate.values import ROLES

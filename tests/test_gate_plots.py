@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from convbench import plots_gate
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
 from convbench.gate import saved
 from tests import gate_samples as samples
 from tests.gate_samples import LENET, RESNET, RESULTS, verdict

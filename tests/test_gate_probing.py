@@ -11,13 +11,14 @@ import pytest
 from attrs import evolve
 
 from convbench import machine
-from convbench.errors import BrokenSide
+from convbench.base.errors import BrokenSide
+from convbench.base.importing import refer
 from convbench.gate import probing
 from convbench.gate.probing import OLDEST, SAME, Incomparable, comparable, facts
 from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher
 from convbench.gate.values import SideFacts
-from convbench.own import OwnModel, refer
+from convbench.own_model import OwnModel
 from convbench.record import Task, as_json
 from tests import entries, fakes
 from tests.conftest import ROOT, script

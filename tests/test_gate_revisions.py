@@ -17,9 +17,10 @@ import pytest
 from attrs import evolve
 
 import convbench
-from convbench import cli, messages, processes
+from convbench import cli, messages
+from convbench.base.errors import BrokenSide
+from convbench.base.processes import programs
 from convbench.commands.children import cleaning_up
-from convbench.errors import BrokenSide
 from convbench.gate import revisions
 from convbench.gate.pairs import take
 from convbench.gate.probing import comparable, facts
@@ -41,7 +42,7 @@ def nothing_is_left(repository: Path, temporary: Path) -> bool:
 def ask(side: Side, program: str) -> str:
     """What a program prints in a side's interpreter."""
     words = [side.python, "-c", program]
-    ran = processes.run(words, 60, folder=side.folder, environment=side.environment)
+    ran = programs.run(words, 60, folder=side.folder, environment=side.environment)
     assert ran.code == 0, ran.errors
     return ran.output.strip()
 
@@ -173,7 +174,7 @@ def test_what_git_tells_a_hook_does_not_lead_into_its_repository(
     show = "import subprocess as s; print(s.getoutput('git rev-parse --show-toplevel'))"
     with sides("v1", ".", BARE) as both:
         assert ask(both["base"], show) == str(both["base"].folder)
-    for name in processes.OF_A_HOOK:
+    for name in programs.OF_A_HOOK:
         monkeypatch.delenv(name, raising=False)
     assert (repository / ".git" / "index").read_bytes() == before
     assert nothing_is_left(repository, temporary)

@@ -12,7 +12,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convbench.errors import BadRecord, ConvbenchError, Unsupported
+from convbench.base.errors import BadRecord, ConvbenchError, Unsupported
 from convbench.gate import saved
 from convbench.gate.values import (
     Broken,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from convbench.errors import BrokenSide
+from convbench.base.errors import BrokenSide
 from convbench.gate.revisions import Installation, Revision
 from convbench.gate.sides import read, sides
 from tests.conftest import git, script

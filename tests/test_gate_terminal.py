@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 from rich.console import Console
 
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.gate import words
 from convbench.gate.loop import Loop
 from convbench.gate.terminal import Display, evidence, final, picture, show

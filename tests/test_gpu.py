@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from convbench import gpu, messages, record
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
 from convbench.gpu import LIMITS, Sample, Watch
 from convbench.gpu_use import GpuUse, Spread
 from tests.fake_nvml import FakeGpu, FakeNvml

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.errors import BadAddress, ConvbenchError, ShapeMismatch, UnknownName
+from convbench.base.errors import BadAddress, ConvbenchError, ShapeMismatch, UnknownName
 from convbench.graph import Builder
 from convbench.ops import (
     Add,

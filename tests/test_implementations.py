@@ -10,10 +10,10 @@ import pytest
 
 from convbench import cli
 from convbench.architectures import ARCHITECTURES, architecture
-from convbench.errors import TableError
+from convbench.base.errors import TableError
+from convbench.base.units import count
 from convbench.implementations import FILE, compare, read_implementations
 from convbench.reference import tables_folder
-from convbench.units import count
 
 OURS = architecture("mobilenet_025")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import infer, ops
-from convbench.errors import ShapeMismatch
+from convbench.base.errors import ShapeMismatch
 from convbench.ops import (
     Add,
     AvgPool,

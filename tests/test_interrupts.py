@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from convbench.interrupts import ENDING, Interrupts, deferred
+from convbench.base.processes.interrupts import ENDING, Interrupts, deferred
 
 
 @pytest.fixture

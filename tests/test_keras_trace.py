@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.ops import (
     BatchNorm,
     Conv,

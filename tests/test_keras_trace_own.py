@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from convbench.architectures import architecture
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.ops import (
     AvgPool,
     Flatten,

@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 
 from convbench import machine, messages
-from convbench.errors import OutOfMemory, WorkerFailed
+from convbench.base.errors import OutOfMemory, WorkerFailed
 from convbench.record import Measurement
 from convbench.runner import SMALLER, Run
 from convbench.timing import Budget

@@ -15,9 +15,9 @@ import pytest
 
 from convbench import launcher as launcher_module
 from convbench import messages
-from convbench.errors import FrameworkMissing, WorkerFailed
+from convbench.base.errors import FrameworkMissing, WorkerFailed
+from convbench.base.processes.programs import Interpreter
 from convbench.launcher import Child, Launcher
-from convbench.processes import Interpreter
 from convbench.record import Task
 from convbench.reference import tables_folder
 from tests import fakes

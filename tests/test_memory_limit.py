@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from convbench import messages
-from convbench.errors import OutOfMemory, WorkerFailed
+from convbench.base.errors import OutOfMemory, WorkerFailed
 from convbench.launcher import Child, Launcher
 from convbench.record import Task
 from convbench.reference import tables_folder

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from convbench import machine, memory_needs, messages
 from convbench.architectures import ARCHITECTURES, architecture
-from convbench.errors import is_about_memory
+from convbench.base.errors import is_about_memory
 from convbench.graph import Builder, Graph
 from convbench.launcher import Launcher
 from convbench.memory_needs import DoesNotFit

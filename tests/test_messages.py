@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import messages
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
+from convbench.base.importing import Reference
 from convbench.messages import decode, encode
-from convbench.own import OwnModel, Reference
+from convbench.own_model import OwnModel
 from convbench.record import Memory
 from tests.builders import alike
 from tests.entries import MEMORY, REPORT, TASK, anything

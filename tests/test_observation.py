@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convbench.errors import BadLayer
+from convbench.base.errors import BadLayer
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 TENSOR = ObservedTensor((6, 1, 5, 5), trainable=True)

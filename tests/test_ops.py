@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import ops
-from convbench.errors import BadLayer
+from convbench.base.errors import BadLayer
 from convbench.ops import BatchNorm, Conv, Dense, Dropout, Input, Lrn, MaxPool, PadChannels
 from tests.builders import alike
 

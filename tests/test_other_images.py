@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from convbench.architectures import ARCHITECTURES, Entry, architecture
+from convbench.base.errors import BadOption, ShapeMismatch, Unsupported
 from convbench.classes import with_classes
-from convbench.errors import BadOption, ShapeMismatch, Unsupported
 from convbench.graph import Builder
 from convbench.ops import Conv, Dense, Flatten, Input, MaxPool, Softmax, Subsample, same
 from tests.builders import graph

@@ -8,8 +8,8 @@ import types
 
 import pytest
 
-from convbench.errors import Unsupported
-from convbench.own import Reference, refer, used_by
+from convbench.base.errors import Unsupported
+from convbench.base.importing import Reference, refer, used_by
 
 
 def make(width=1, *, depth=2):

@@ -12,7 +12,7 @@ import pytest
 
 from convbench import canon, messages, report
 from convbench.architectures import ARCHITECTURES, architecture, family, select
-from convbench.errors import BadOption, TableError
+from convbench.base.errors import BadOption, TableError
 from convbench.launcher import Launcher
 from convbench.reference import read_sources, tables_folder
 from convbench.runner import ask_check

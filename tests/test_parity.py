@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convbench import record
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
 from convbench.evidence import reading, writing
 from convbench.modes import precision
 from convbench.ops import BatchNorm

@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve, frozen
 
 from convbench import cli, messages, worker_profile
+from convbench.base.errors import WorkerFailed
 from convbench.commands import profile as command
-from convbench.errors import WorkerFailed
 from convbench.frameworks import HasNodeSteps, load_framework, weights
 from convbench.profiling import profile
 from convbench.record import Task

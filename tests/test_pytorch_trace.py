@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from convbench.architectures import architecture
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.ops import AvgPool, Conv, Flatten, Input, Pad
 from convbench.trace import Other, described
 from tests.small_graphs import GRAPHS, OTHERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.fidelity import explain
 from convbench.graph import Builder
 from convbench.ops import Add, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Relu, Softmax

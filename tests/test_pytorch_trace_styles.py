@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.ops import (
     Add,
     AvgPool,

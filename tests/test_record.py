@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench import record
+from convbench.base.errors import BadRecord
 from convbench.check import check, condensed
-from convbench.errors import BadRecord
 from convbench.record import Journal, Memory, Task
 from tests.builders import alike, graph, table
 from tests.entries import (

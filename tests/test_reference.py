@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convbench.architectures import ARCHITECTURES
-from convbench.errors import TableError
+from convbench.base.errors import TableError
 from convbench.reference import (
     Erratum,
     Printed,

@@ -14,11 +14,11 @@ import pytest
 from attrs import evolve
 
 from convbench import plots, report
+from convbench.base.errors import ConvbenchError
+from convbench.base.text_tables import ABSENT, table
 from convbench.cases import Case
-from convbench.errors import ConvbenchError
 from convbench.parity import Disagreement, Parity
 from convbench.record import Environment, Journal, Measurement, Memory, Unchecked
-from convbench.tables import ABSENT, table
 from tests import samples
 from tests.conftest import ROOT
 from tests.samples import ENTRIES, ENVIRONMENT, IN_TWO_MODES

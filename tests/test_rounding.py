@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convbench import record
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
 from convbench.evidence import writing
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.graph import Builder

@@ -12,11 +12,12 @@ from attrs import define, evolve, field
 
 from convbench import machine, messages, runner
 from convbench.architectures import architecture
+from convbench.base.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
+from convbench.base.importing import Reference
 from convbench.check import CheckReport, Finding
-from convbench.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.examination import Settings
 from convbench.launcher import Child
-from convbench.own import OwnModel, Reference
+from convbench.own_model import OwnModel
 from convbench.processors import CpuUse
 from convbench.record import (
     Attainable,

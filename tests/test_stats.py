@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench.stats import FEW, JUDGED, Interval, mean_of, median_of, ratio, steady_from
+from convbench.base.stats import FEW, JUDGED, Interval, mean_of, median_of, ratio, steady_from
 from tests.builders import alike
 
 times = st.lists(st.floats(min_value=1e-6, max_value=1e3), min_size=1, max_size=50)

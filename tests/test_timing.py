@@ -11,9 +11,9 @@ import pytest
 from attrs import define, evolve, field
 
 from convbench import launcher, messages, processors
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
+from convbench.base.stats import JUDGED
 from convbench.record import Measurement
-from convbench.stats import JUDGED
 from convbench.timing import (
     BLOCK,
     CLOCK,

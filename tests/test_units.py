@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench import units
+from convbench.base import units
 from tests.builders import alike
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import convbench
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
 from convbench.evidence import reading
 from convbench.record import Journal
 from convbench.report import markdown
@@ -46,7 +46,7 @@ def dangers(source: str) -> list[str]:
     return found
 
 
-ALLOWED = {"own": ["pickle"]}
+ALLOWED = {"importing": ["pickle"]}
 """What a test binds to a model of its own, on the way from that test to its worker."""
 
 

@@ -11,8 +11,8 @@ from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from convbench.base.units import Second
 from convbench.gate.self_test import Rate
-from convbench.units import Second
 
 OURS = "gate"
 OUR_COLOUR = "#d1495b"

@@ -15,8 +15,8 @@ import numpy as np
 from attrs import evolve, field, frozen
 from attrs.validators import ge, gt, lt
 
+from convbench.base.units import Second
 from convbench.gate.values import Pair, Sample
-from convbench.units import Second
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

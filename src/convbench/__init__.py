@@ -8,13 +8,13 @@
 from typing import TYPE_CHECKING, Any
 
 from convbench.architectures import ARCHITECTURES, architecture
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
+from convbench.base.version import __version__
 from convbench.graph import Builder, Graph
 
 if TYPE_CHECKING:
     from convbench.fidelity import explain
 
-__version__ = "0.1.0"
 
 __all__ = [
     "ARCHITECTURES",

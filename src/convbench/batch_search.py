@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench.units import Second, clock, count
+from convbench.base.units import Second, clock, count
 
 MOST = 2**16
 """No larger batch is tried."""

@@ -10,8 +10,8 @@ import pytest
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench.architectures import architecture
+from convbench.base.errors import ConvbenchError
 from convbench.cases import LARGEST, Case, Timed, compared
-from convbench.errors import ConvbenchError
 from convbench.examination import Settings
 from convbench.parity import Parity
 from convbench.record import Measurement

@@ -12,8 +12,8 @@ import pytest
 from attrs import define
 
 from convbench import machine
+from convbench.base.errors import BadOption, ConvbenchError
 from convbench.cases import LARGEST
-from convbench.errors import BadOption, ConvbenchError
 from convbench.gate import stored, stored_words
 from convbench.gate.stored import Baseline
 from convbench.gate.values import GateResult

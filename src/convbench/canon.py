@@ -18,7 +18,7 @@ from typing import Any
 from attrs import evolve
 
 from convbench.architectures import ARCHITECTURES, Entry, groups
-from convbench.errors import BadOption, TableError, hint, one_line, said
+from convbench.base.errors import BadOption, TableError, hint, one_line, said
 from convbench.graph import Graph
 from convbench.messages import Own
 from convbench.reference import SOURCES, ReferenceTable, read_table, tables_folder

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 from attrs import evolve, frozen
 
 from convbench.architectures import architecture
-from convbench.errors import UnknownName, Unsupported
+from convbench.base.errors import UnknownName, Unsupported
 from convbench.frameworks import FRAMEWORKS, known
 from convbench.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
 

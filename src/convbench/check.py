@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve, frozen
 
 from convbench import quantities
-from convbench.errors import TableError, UnknownName, hint
+from convbench.base.errors import TableError, UnknownName, hint
 from convbench.graph import NETWORK, Graph, Node
 from convbench.observation import Observation, ObservedNode
 from convbench.ops import Shape

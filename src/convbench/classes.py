@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from convbench.errors import BadOption, Unsupported
+from convbench.base.errors import BadOption, Unsupported
 from convbench.graph import Builder, Graph
 from convbench.ops import (
     AvgPool,

@@ -16,7 +16,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from convbench import __version__, architectures, canon
+from convbench import architectures, canon
+from convbench.base.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
+from convbench.base.text_tables import table
+from convbench.base.units import count
+from convbench.base.version import __version__
 from convbench.check import CheckReport, check, erratum_sentence
 from convbench.commands import (
     BROKEN,
@@ -37,14 +41,11 @@ from convbench.commands import (
     profile,
 )
 from convbench.commands.words import print_words, printed, total, verdict, wrapped
-from convbench.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
 from convbench.record import JOURNAL, as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
 from convbench.runner import ask_check
-from convbench.tables import table
-from convbench.units import count
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,9 +8,9 @@ from statistics import median
 
 from attrs import evolve, frozen
 
+from convbench.base.stats import Interval, mean_of, median_of, ratio
+from convbench.base.units import Byte, Second
 from convbench.record import Measurement, Memory, Task
-from convbench.stats import Interval, mean_of, median_of, ratio
-from convbench.units import Byte, Second
 
 
 @frozen(slots=False)

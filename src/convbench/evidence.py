@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from convbench.errors import BadRecord, telling_line
+from convbench.base.errors import BadRecord, telling_line
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Kind: TypeAlias = Literal["output", "gradient", "statistic", "loss"]

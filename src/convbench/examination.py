@@ -11,7 +11,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from convbench import evidence, messages
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.graph import Graph
 from convbench.launcher import Child
 from convbench.modes import DEFAULT, precision, variant

@@ -14,17 +14,18 @@ import pytest
 from attrs import Attribute, evolve, field, frozen
 
 from convbench import architectures, frameworks, machine
-from convbench.errors import BadOption, ConvbenchError, OtherFramework
+from convbench.base.errors import BadOption, ConvbenchError, OtherFramework
+from convbench.base.importing import Maker, Reference, refer, used_by
+from convbench.base.units import Second
 from convbench.frameworks import DEFAULT_FRAMEWORKS, EVERYWHERE, FRAMEWORKS
 from convbench.graph import Graph
 from convbench.ops import Shape
 from convbench.options import MOST, one_of
-from convbench.own import Maker, OwnModel, Reference, refer, used_by
+from convbench.own_model import OwnModel
 from convbench.record import Measurement, Task
 from convbench.runner import Run
 from convbench.session import STATE, refuse_xdist
 from convbench.throughput import PassThroughput, Throughput, summary
-from convbench.units import Second
 
 if TYPE_CHECKING:
     from convbench.fidelity.explanation import Explanation

@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from convbench.base.units import Second
 from convbench.gpu_use import GpuUse, Spread
 from convbench.nvml import devices, ready
-from convbench.units import Second
 
 PERIOD: Second = 0.1
 """Between two samples."""

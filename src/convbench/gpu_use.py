@@ -7,7 +7,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 
-from convbench.units import Second
+from convbench.base.units import Second
 
 READING = [ge(0.0), le(1e15)]
 COUNT = [ge(0), le(2**63 - 1)]

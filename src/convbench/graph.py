@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from convbench import infer
-from convbench.errors import BadAddress, UnknownName
+from convbench.base.errors import BadAddress, UnknownName
 from convbench.ops import (
     Conv,
     Dense,

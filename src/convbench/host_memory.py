@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from attrs import frozen
 
-from convbench.units import Byte
+from convbench.base.units import Byte
 
 PROC = Path("/proc")
 NoProcess = psutil.NoSuchProcess

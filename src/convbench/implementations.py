@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from convbench.architectures import ARCHITECTURES, architecture
-from convbench.errors import TableError, nearest
+from convbench.base.errors import TableError, nearest
+from convbench.base.text_tables import table
+from convbench.base.units import count, signed
 from convbench.graph import Graph
 from convbench.reference import Place, load
-from convbench.tables import table
-from convbench.units import count, signed
 
 LIBRARIES = ("keras", "timm", "torchvision")
 

@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import frozen
 
-from convbench.errors import ShapeMismatch
+from convbench.base.errors import ShapeMismatch
 from convbench.ops import (
     Add,
     AvgPool,

@@ -22,7 +22,7 @@ from typing import IO, TypeVar
 import psutil
 
 from convbench import host_memory, messages
-from convbench.errors import (
+from convbench.base.errors import (
     BadRecord,
     FrameworkMissing,
     OutOfMemory,
@@ -30,9 +30,9 @@ from convbench.errors import (
     is_about_memory,
     one_line,
 )
+from convbench.base.processes.programs import Interpreter, ending
+from convbench.base.units import Byte, Second
 from convbench.memory_needs import DoesNotFit, of_limit
-from convbench.processes import Interpreter, ending
-from convbench.units import Byte, Second
 
 MAX_MESSAGE = 16 * 2**20
 IMPORT_TIMEOUT: Second = 180
@@ -72,7 +72,7 @@ class Launcher:
         self.interpreter = interpreter or Interpreter()
         self.version: str | None = None
         self.libraries: tuple[tuple[str, str], ...] = ()
-        self._command = [self.interpreter.python, "-m", "convbench.guard", framework]
+        self._command = [self.interpreter.python, "-m", "convbench.base.processes.guard", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from convbench import __version__
+from convbench.base.units import Byte
+from convbench.base.version import __version__
 from convbench.nvml import devices, ready
 from convbench.record import CHANGED, Environment
-from convbench.units import Byte
 
 
 def environment(folder: Path, *reports: Path) -> Environment:

@@ -12,12 +12,12 @@ from math import prod
 from attrs import frozen
 
 from convbench import machine
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
+from convbench.base.units import Byte, size
 from convbench.graph import Graph
 from convbench.modes import parts
 from convbench.ops import BatchNorm, Conv, Dense, Dropout, Flatten
 from convbench.record import Task
-from convbench.units import Byte, size
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 KEEPING = ("pytorch", "keras", "keras-torch")

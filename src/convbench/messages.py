@@ -9,12 +9,12 @@ from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, min_len
 
 from convbench import record
+from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
+from convbench.base.units import Byte, Second
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.modes import DEFAULT
-from convbench.own import OwnModel
+from convbench.own_model import OwnModel
 from convbench.record import Memory, Task
-from convbench.units import Byte, Second
 
 FORM = 4
 """Of the messages: workers of another version of convbench may speak another one."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from convbench.errors import BadLayer
+from convbench.base.errors import BadLayer
 from convbench.ops import Pair, Shape
 
 

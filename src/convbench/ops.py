@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
 
-from convbench.errors import BadLayer
+from convbench.base.errors import BadLayer
 
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = tuple[int, int]

@@ -14,13 +14,13 @@ from typing import Any
 from attrs import frozen
 
 from convbench import architectures, canon, frameworks
+from convbench.base.errors import BadOption, UnknownName, Unsupported
+from convbench.base.units import SIZES, Byte, Second, byte_count
 from convbench.cases import LARGEST, Batch, Case, cases
-from convbench.errors import BadOption, UnknownName, Unsupported
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.resume import NEWEST
-from convbench.units import SIZES, Byte, Second, byte_count
 
 DEVICES = ("cpu", "cuda")
 MOST = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from convbench import machine
-from convbench.errors import TaskRefused, WorkerFailed
+from convbench.base.errors import TaskRefused, WorkerFailed
 from convbench.record import Measurement, Outcome, Task
 from convbench.timing import Budget
 

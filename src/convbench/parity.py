@@ -15,10 +15,10 @@ import numpy as np
 from attrs import field, frozen
 from attrs.validators import in_
 
-from convbench.errors import BadRecord
+from convbench.base.errors import BadRecord
+from convbench.base.units import Second
 from convbench.evidence import Array, Found, Kind, reading
 from convbench.graph import Graph
-from convbench.units import Second
 
 SAME = {"float64": 1e-9, "float32": 1e-4}
 """Relative error in the Euclidean norm up to which arrays are the same, by precision.

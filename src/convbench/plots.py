@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from convbench.stats import Interval
-from convbench.units import Second, rate, seconds
+from convbench.base.stats import Interval
+from convbench.base.units import Second, rate, seconds
 
 COLOURS = {
     "pytorch": "#d1495b",

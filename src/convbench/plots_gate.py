@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from convbench.errors import Unsupported
-from convbench.files import replace
+from convbench.base.errors import Unsupported
+from convbench.base.files import replace
 from convbench.gate.values import GateResult, Verdict
 from convbench.gate.words import change, plain, short
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from convbench import canon, options
+from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, compared, shuffled, timed
-from convbench.errors import ConvbenchError
 from convbench.options import Options
 from convbench.progress import Progress
 from convbench.record import Environment

@@ -9,7 +9,7 @@ from time import perf_counter, process_time
 import psutil
 from attrs import define
 
-from convbench.units import Second
+from convbench.base.units import Second
 
 
 @define

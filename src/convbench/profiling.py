@@ -11,7 +11,9 @@ from typing import TypeVar
 from attrs import frozen
 
 from convbench import messages
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
+from convbench.base.stats import Interval, median_of
+from convbench.base.units import Second
 from convbench.graph import Graph
 from convbench.kinds import kind
 from convbench.launcher import Child
@@ -19,8 +21,6 @@ from convbench.modes import DEFAULT, variant
 from convbench.processors import CpuUse
 from convbench.record import Task
 from convbench.roofline import VALUE_BYTES, Machine, Pass, work
-from convbench.stats import Interval, median_of
-from convbench.units import Second
 
 WARMUP: Second = 0.3
 WHOLE: Second = 1.0

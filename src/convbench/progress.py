@@ -12,10 +12,10 @@ from typing import Any
 
 from pluggy import HookimplMarker
 
+from convbench.base.units import Second, clock, seconds
 from convbench.estimates import estimates
 from convbench.parity import Parity
 from convbench.record import Entry, Measurement
-from convbench.units import Second, clock, seconds
 
 hookimpl = HookimplMarker("pytest")
 

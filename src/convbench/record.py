@@ -26,12 +26,12 @@ from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.v import format_exception as _usual
 
+from convbench.base.errors import BadRecord, one_line
+from convbench.base.units import Byte, ImagesPerSecond, Second
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, one_line
 from convbench.gpu_use import GpuUse
 from convbench.modes import DEFAULT, SINGLE, variant
 from convbench.parity import Parity
-from convbench.units import Byte, ImagesPerSecond, Second
 
 SCHEMA = 1
 JOURNAL = "measurements.jsonl"

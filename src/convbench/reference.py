@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from convbench.errors import FORM, TableError, hint
+from convbench.base.errors import FORM, TableError, hint
 
 SHAPE_QUANTITIES = ("output", "size", "kernel", "stride", "padding")
 """Quantities that are printed as lists of integers."""

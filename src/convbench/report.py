@@ -18,10 +18,12 @@ from convbench import (
     report_parity,
     report_physics,
 )
+from convbench.base.errors import BadRecord
+from convbench.base.files import replace, replace_text
+from convbench.base.text_tables import ABSENT, Markup, escaped, table
+from convbench.base.units import count, size
 from convbench.check import CheckReport, erratum_sentence
-from convbench.errors import BadRecord
 from convbench.estimates import Estimate, estimates
-from convbench.files import replace, replace_text
 from convbench.graph import NETWORK
 from convbench.parity import Parity
 from convbench.record import (
@@ -43,8 +45,6 @@ from convbench.report_throughput import (
     proven,
     throughput,
 )
-from convbench.tables import ABSENT, Markup, escaped, table
-from convbench.units import count, size
 
 
 def write(folder: Path, *tables: Path) -> Path:

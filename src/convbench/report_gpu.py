@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
+from convbench.base.text_tables import ABSENT, escaped, table
+from convbench.base.units import significant
 from convbench.gpu_use import GpuUse, Spread
 from convbench.record import Entry, Measurement
 from convbench.report_throughput import measurements_of
-from convbench.tables import ABSENT, escaped, table
-from convbench.units import significant
 
 WORDS = {
     "gpu_idle": "idle",

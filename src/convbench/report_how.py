@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from convbench.errors import one_line
+from convbench.base.errors import one_line
 from convbench.modes import DEFAULT, SINGLE
 from convbench.record import Environment, Measurement
 

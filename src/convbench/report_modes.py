@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from convbench.base.text_tables import ABSENT, table
 from convbench.estimates import Estimate, times_as_fast
 from convbench.modes import DEFAULT, MODES, SINGLE, parts
 from convbench.report_throughput import Proven, parity_of, times
-from convbench.tables import ABSENT, table
 
 NOTE = (
     "How many times as many images per second a framework gives in a mode as in its default mode, "

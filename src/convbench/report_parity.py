@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convbench.base.text_tables import escaped, table
+from convbench.base.units import clock, count
 from convbench.parity import SAME, SAME_LOSSES, Parity
 from convbench.record import Entry
-from convbench.tables import escaped, table
-from convbench.units import clock, count
 
 NOTE = (
     "From the same weights and the same batch: the largest relative error (in the Euclidean norm) "

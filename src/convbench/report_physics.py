@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convbench.base.text_tables import escaped, table
+from convbench.base.units import per_second, rate
 from convbench.plausibility import (
     BESIDE,
     PEAK_NOISE,
@@ -15,8 +17,6 @@ from convbench.plausibility import (
 )
 from convbench.record import Attainable, Entry
 from convbench.report_throughput import PASS_TITLES
-from convbench.tables import escaped, table
-from convbench.units import per_second, rate
 
 PEAKS_NOTE = (
     "What the frameworks' own operators attained, just before their first task: the best round of "

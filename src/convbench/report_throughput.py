@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
+from convbench.base.stats import Interval
+from convbench.base.text_tables import ABSENT, escaped, table
+from convbench.base.units import rate, seconds, significant
 from convbench.estimates import Estimate, estimates, times_as_fast
 from convbench.parity import SAME, Parity
 from convbench.plausibility import BESIDE, beside, doubts
 from convbench.record import Entry, Environment, Measurement, Task
-from convbench.stats import Interval
-from convbench.tables import ABSENT, escaped, table
-from convbench.units import rate, seconds, significant
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
+from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, ConvbenchError
 from convbench.parity import Parity
 from convbench.record import (
     CHANGED,

@@ -34,6 +34,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from attrs import frozen
 
+from convbench.base.units import Byte, Second
 from convbench.graph import Graph, Node
 from convbench.ops import (
     Add,
@@ -63,7 +64,6 @@ from convbench.ops import (
     TableConv,
     Upsample,
 )
-from convbench.units import Byte, Second
 
 Pass: TypeAlias = Literal["forward", "backward", "train_step"]
 

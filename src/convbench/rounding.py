@@ -31,11 +31,11 @@ import numpy as np
 from attrs import frozen
 from numpy.lib.stride_tricks import sliding_window_view
 
+from convbench.base.units import Second
 from convbench.evidence import Array, Found, Kind, reading
 from convbench.graph import Graph
 from convbench.ops import MaxPool, Relu, Relu6
 from convbench.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays
-from convbench.units import Second
 
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8}
 """Unit roundoff, 2^-p with p significant bits: 24 in IEEE 754's binary32, 8 in bfloat16."""

@@ -17,22 +17,18 @@ from attrs import define, evolve, field
 
 from convbench import machine, memory_needs, messages, outcomes
 from convbench.architectures import architecture
+from convbench.base.errors import ConvbenchError, FrameworkMissing, OutOfMemory, WorkerFailed
+from convbench.base.processes.interrupts import deferred
+from convbench.base.units import Second
 from convbench.batch_search import Found, largest, smaller_than
 from convbench.check import CheckReport, condensed
-from convbench.errors import (
-    ConvbenchError,
-    FrameworkMissing,
-    OutOfMemory,
-    WorkerFailed,
-)
 from convbench.examination import Settings, Side, parity
 from convbench.frameworks import Variables, variables
 from convbench.gpu import Watch
 from convbench.graph import Graph
-from convbench.interrupts import deferred
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
-from convbench.own import OwnModel
+from convbench.own_model import OwnModel
 from convbench.parity import Parity
 from convbench.processors import CpuUse
 from convbench.record import (
@@ -46,7 +42,6 @@ from convbench.record import (
 )
 from convbench.resume import Kept, Lock, Resumed, lock
 from convbench.timing import Budget, Rounds, usual
-from convbench.units import Second
 
 SEARCHING = "searching the largest batch"
 SMALLER = 3

@@ -11,10 +11,11 @@ import pytest
 from attrs import define, field
 
 from convbench import frameworks, machine, options
+from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported
+from convbench.base.processes.interrupts import Interrupts
+from convbench.base.units import Byte, Second
 from convbench.cases import LARGEST, Batch, Case, Timed, timed
-from convbench.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.frameworks import PASSES
-from convbench.interrupts import Interrupts
 from convbench.launcher import Launcher
 from convbench.messages import Own
 from convbench.options import Options
@@ -24,7 +25,6 @@ from convbench.reference import tables_folder
 from convbench.resume import resumed
 from convbench.runner import Run
 from convbench.timing import Budget
-from convbench.units import Byte, Second
 
 TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
 FILLED = 0.9

@@ -8,9 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
+from convbench.base.units import Byte, ImagesPerSecond, Second, seconds, shape, size
 from convbench.estimates import Estimate, estimates
 from convbench.record import Measurement, as_json
-from convbench.units import Byte, ImagesPerSecond, Second, seconds, shape, size
 
 UNPROVEN = "unproven: a model of your own"
 """Said with every figure: no paper's table stands behind it."""
@@ -105,7 +105,7 @@ def summary(results: Iterable[tuple[str, Measurement]]) -> str:
 
 def as_table(rows: Iterable[Mapping[str, str]]) -> str:
     """Rows for the terminal, without a column for what none of them has."""
-    from convbench.tables import ABSENT, table  # noqa: PLC0415  (pandas, in everybody's pytest)
+    from convbench.base.text_tables import ABSENT, table  # noqa: PLC0415  (pandas, in everybody's pytest)
 
     rows = [*rows]
     known = [key for key in rows[0] if any(row[key] for row in rows)]

@@ -10,14 +10,14 @@ from statistics import median
 from attrs import define, evolve, field, frozen
 
 from convbench import messages
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
+from convbench.base.stats import FEW, JUDGED, median_of, steady_from
+from convbench.base.units import Second
 from convbench.gpu import Watch
 from convbench.gpu_use import GpuUse
 from convbench.launcher import Child
 from convbench.processors import CpuUse
 from convbench.record import Measurement
-from convbench.stats import FEW, JUDGED, median_of, steady_from
-from convbench.units import Second
 
 MIN_ROUNDS = FEW
 MIN_LONG_ROUNDS = 2

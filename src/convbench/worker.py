@@ -30,7 +30,6 @@ from convbench import (
     machine,
     memory_needs,
     messages,
-    offspring,
     worker_attain,
     worker_clock,
     worker_extra,
@@ -38,8 +37,7 @@ from convbench import (
     worker_profile,
 )
 from convbench.architectures import architecture
-from convbench.check import CheckReport, check, condensed
-from convbench.errors import (
+from convbench.base.errors import (
     BadRecord,
     ConvbenchError,
     FrameworkMissing,
@@ -47,6 +45,9 @@ from convbench.errors import (
     is_about_memory,
     said,
 )
+from convbench.base.processes import descendants
+from convbench.base.units import Byte, Second
+from convbench.check import CheckReport, check, condensed
 from convbench.frameworks import (
     Framework,
     HasDeviceClock,
@@ -62,7 +63,6 @@ from convbench.observation import Observation
 from convbench.ops import BatchNorm
 from convbench.record import Memory, Task
 from convbench.reference import ReferenceTable, read_table
-from convbench.units import Byte, Second
 
 
 @define
@@ -98,8 +98,8 @@ def take_standard_streams() -> Pipe:
 def main() -> None:
     """Serves the parent until it hangs up."""
     pipe = take_standard_streams()
-    offspring.adopt()
-    offspring.die_with_parent(signal.SIGTERM)
+    descendants.adopt()
+    descendants.die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, end_all)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     try:
@@ -112,7 +112,7 @@ def main() -> None:
     host_memory.give_back()
     gc.freeze()  # what the framework's import made is nobody's garbage, in any child
     pipe.send(messages.Ready(version, forks, messages.FORM, libraries(framework)))
-    kept = offspring.children()  # helpers of a framework, which are nobody's leftovers
+    kept = descendants.children()  # helpers of a framework, which are nobody's leftovers
     while (start := wait_for_start(pipe)) is not None:
         if not forks:
             Child(pipe, framework, start.own, start.memory_limit).serve()
@@ -121,7 +121,7 @@ def main() -> None:
         if child == 0:
             run_child(Child(pipe, framework, start.own, start.memory_limit))
         status, grown_bytes, for_memory = host_memory.awaited(child)
-        offspring.end(kept)  # first, so that nobody else talks
+        descendants.end(kept)  # first, so that nobody else talks
         pipe.break_line()
         code = os.waitstatus_to_exitcode(status)
         pipe.send(messages.Exited(code, child, for_memory=for_memory, grown_bytes=grown_bytes))
@@ -129,7 +129,7 @@ def main() -> None:
 
 def end_all(*_: object) -> NoReturn:
     """Ends this process with everything that it has started."""
-    offspring.end()
+    descendants.end()
     os._exit(128 + signal.SIGTERM)
 
 
@@ -149,7 +149,7 @@ def run_child(child: Child) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        offspring.die_with_parent()
+        descendants.die_with_parent()
         with contextlib.suppress(OSError):  # if memory runs out, it is this process that goes
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         child.serve()

@@ -8,11 +8,11 @@ from time import get_clock_info, perf_counter, process_time
 from typing import TypeAlias
 
 from convbench import machine
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
+from convbench.base.units import Byte, Second
 from convbench.frameworks import Framework, HasPeaks, Peaks
 from convbench.messages import Attain, Attained
 from convbench.roofline import VALUE_BYTES
-from convbench.units import Byte, Second
 
 BUDGET: Second = 0.45
 """For each of the three; it is exceeded by what has begun, on a slow machine."""

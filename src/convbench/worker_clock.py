@@ -9,9 +9,9 @@ from time import get_clock_info, perf_counter
 
 from attrs import define, field, frozen
 
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
+from convbench.base.units import Second, seconds
 from convbench.frameworks import DeviceClock
-from convbench.units import Second, seconds
 
 RESOLUTION: Second = get_clock_info("perf_counter").resolution
 """What a coarse clock calls no time at all may have been so long."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-from convbench.units import Second
+from convbench.base.units import Second
 
 ADDED = 1000
 """Numbers that are added up to see how long adding takes."""

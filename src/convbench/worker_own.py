@@ -12,12 +12,18 @@ import numpy as np
 from attrs import frozen
 
 from convbench import host_memory
-from convbench.errors import ConvbenchError, FromWorkingTree, Unsupported, is_about_memory, said
-from convbench.foreign import imported
+from convbench.base.errors import (
+    ConvbenchError,
+    FromWorkingTree,
+    Unsupported,
+    is_about_memory,
+    said,
+)
+from convbench.base.processes.provenance import imported
+from convbench.base.units import Byte, Second, count, shape
 from convbench.frameworks import Framework, OwnModels, Pass, among, known
 from convbench.messages import Outlined, PrepareOwn
-from convbench.own import OwnModel
-from convbench.units import Byte, Second, count, shape
+from convbench.own_model import OwnModel
 
 
 @frozen

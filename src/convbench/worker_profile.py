@@ -9,10 +9,10 @@ from time import get_clock_info, perf_counter, process_time
 
 from attrs import frozen
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
+from convbench.base.units import Second
 from convbench.frameworks import Array, Framework, HasNodeSteps, Model, Pass
 from convbench.messages import NodeTime, Profiled
-from convbench.units import Second
 
 BUDGET: Second = 0.05
 """For the rounds of one node."""

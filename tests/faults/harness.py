@@ -18,8 +18,8 @@ from attrs import define, field
 from convbench import launcher as launcher_module
 from convbench import messages
 from convbench.architectures import architecture
+from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, ConvbenchError
 from convbench.examination import Settings
 from convbench.launcher import Launcher
 from convbench.parity import Parity

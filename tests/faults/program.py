@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from convbench import machine
-from convbench.interrupts import Interrupts
+from convbench.base.processes.interrupts import Interrupts
 from convbench.record import Journal
 from convbench.reference import tables_folder
 from convbench.report import markdown, replace

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from convbench import messages
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.launcher import Launcher
 from convbench.reference import tables_folder
 from tests.faults.harness import alive, foster_home, task

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from convbench.errors import WorkerFailed
+from convbench.base.errors import WorkerFailed
 from convbench.record import Journal, Measurement
 from convbench.runner import Run
 from tests.faults.harness import Harness
@@ -133,7 +133,9 @@ def test_without_what_ends_them_grandchildren_are_seen(harness, monkeypatch, wha
     """A template that does not look for what its children leave, as it was once."""
     folder = Path(os.environ["CONVBENCH_FAKE_FAULT"]).parent / "careless"
     folder.mkdir(exist_ok=True)
-    careless = "from convbench import offspring\noffspring.end = lambda kept=(): None\n"
+    careless = (
+        "from convbench.base.processes import descendants\ndescendants.end = lambda kept=(): None\n"
+    )
     (folder / "sitecustomize.py").write_text(careless, encoding="ascii")
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}")
     struck = harness(plan(0, what, "warming"))

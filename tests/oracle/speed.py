@@ -15,13 +15,14 @@ from random import Random
 from attrs import evolve
 
 from convbench import machine
+from convbench.base.importing import refer
+from convbench.base.text_tables import table
 from convbench.estimates import estimates, times_as_fast
-from convbench.own import OwnModel, refer
+from convbench.own_model import OwnModel
 from convbench.record import Measurement, Task
 from convbench.reference import tables_folder
 from convbench.report_throughput import figure, times
 from convbench.runner import Run
-from convbench.tables import table
 from convbench.timing import Budget
 
 ROOT = Path(__file__).parents[2]

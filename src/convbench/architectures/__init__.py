@@ -32,8 +32,8 @@ from convbench.architectures.transfer import inception_v3_200, resnet50_cifar100
 from convbench.architectures.vgg import vgg
 from convbench.architectures.xception import xception
 from convbench.architectures.zfnet import zfnet
+from convbench.base.errors import BadAddress, BadOption, ShapeMismatch, UnknownName, Unsupported
 from convbench.classes import with_classes
-from convbench.errors import BadAddress, BadOption, ShapeMismatch, UnknownName, Unsupported
 from convbench.graph import Graph, asked_images, images_of
 from convbench.ops import Shape
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convbench import frameworks
-from convbench.errors import UnknownName
+from convbench.base.errors import UnknownName
 
 OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
 FORMATS = ("table", "json", "markdown")

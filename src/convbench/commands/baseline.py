@@ -8,15 +8,15 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from convbench.base.errors import Unsupported
+from convbench.base.text_tables import ABSENT, table
 from convbench.commands import DIFFERS, OK, benchmarks, positive
-from convbench.errors import Unsupported
 from convbench.gate import ranks, stored
 from convbench.gate.judging import level
 from convbench.gate.stored import Baseline
 from convbench.gate.values import QUANTITIES
 from convbench.options import OPTIONS, share
 from convbench.record import JOURNAL
-from convbench.tables import ABSENT, table
 
 HERE = ("processes", "report", "gate", "tolerance", "tables")
 """Options of a run that are not only handed on, or make no sense for a baseline."""

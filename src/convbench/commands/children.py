@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Iterator
 
+from convbench.base.processes.interrupts import ENDING
 from convbench.examination import Open
 from convbench.frameworks import Variables, variables
-from convbench.interrupts import ENDING
 from convbench.launcher import Child, Launcher
 from convbench.messages import Own
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from convbench import machine
+from convbench.base.text_tables import ABSENT, table
+from convbench.base.units import size
 from convbench.commands import OK, installed, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.modes import DEFAULT
 from convbench.record import Environment, as_json
-from convbench.tables import ABSENT, table
-from convbench.units import size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from convbench.architectures import architecture
+from convbench.base.errors import BadOption
 from convbench.commands import DIFFERS, OK, print_json
-from convbench.errors import BadOption
 from convbench.fidelity import explain
 from convbench.fidelity.loading import contained, load_model
 from convbench.ops import Shape

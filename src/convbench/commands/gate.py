@@ -9,6 +9,7 @@ from functools import partial
 
 from attrs import evolve
 
+from convbench.base.errors import BadOption, BrokenSide, ConvbenchError
 from convbench.commands import INTERRUPTED, gate_outputs, gate_self_test
 from convbench.commands.children import cleaning_up
 from convbench.commands.gate_options import (
@@ -19,7 +20,6 @@ from convbench.commands.gate_options import (
     refuse,
     tests_plan,
 )
-from convbench.errors import BadOption, BrokenSide, ConvbenchError
 from convbench.gate import peers, probing, saved, terminal
 from convbench.gate.judging import ALPHA, BETA
 from convbench.gate.node_ids import Chosen

@@ -13,9 +13,11 @@ from typing import Any
 from attrs import evolve
 
 from convbench import architectures, machine
+from convbench.base.errors import BadOption, Unsupported
+from convbench.base.importing import refer
+from convbench.base.units import Second
 from convbench.cases import cases, timed
 from convbench.commands import MOST, installed, named, positive
-from convbench.errors import BadOption, Unsupported
 from convbench.examination import Settings
 from convbench.frameworks import PASSES
 from convbench.gate import node_ids
@@ -25,10 +27,9 @@ from convbench.gate.subjects import subjects
 from convbench.gate.values import Quantity, Role
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.options import DEVICES, names, one_of, share
-from convbench.own import OwnModel, refer
+from convbench.own_model import OwnModel
 from convbench.record import Task
 from convbench.reference import tables_folder
-from convbench.units import Second
 
 NETWORKS = "lenet5,mobilenet,resnet18"
 """What is compared where nothing is named: a small, a thin and a middle network."""

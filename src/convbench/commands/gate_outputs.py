@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from convbench.base.errors import BadOption, ConvbenchError, Unsupported
+from convbench.base.files import replace_text
 from convbench.commands import BROKEN, OK
 from convbench.commands.gate_options import add_arguments
 from convbench.commands.profile import PLOTS
-from convbench.errors import BadOption, ConvbenchError, Unsupported
-from convbench.files import replace_text
 from convbench.gate import junit, markdown, saved, terminal
 from convbench.gate.values import GateResult
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from attrs import evolve
 
+from convbench.base.errors import BadOption
+from convbench.base.text_tables import table
+from convbench.base.units import Second, seconds
 from convbench.commands import INTERRUPTED, OK, print_json
-from convbench.errors import BadOption
 from convbench.gate import saved
 from convbench.gate.running import Gate, Plan
 from convbench.gate.self_test import Of, Rate, Rule, any_worse, subjects, tallies
@@ -20,8 +22,6 @@ from convbench.gate.sides import alike
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, GateResult, Role, SideFacts
 from convbench.record import as_json
-from convbench.tables import table
-from convbench.units import Second, seconds
 
 MOST_SEED = 2**31
 

@@ -7,16 +7,16 @@ import sys
 from typing import Any
 
 from convbench import architectures, machine
+from convbench.base.errors import ConvbenchError, Unsupported
+from convbench.base.text_tables import table
 from convbench.cases import Case, cases
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
 from convbench.commands.children import cleaning_up, workers
-from convbench.errors import ConvbenchError, Unsupported
 from convbench.examination import Settings, Side, parity
 from convbench.modes import DEFAULT, MODES
 from convbench.parity import SAME, Parity
 from convbench.record import as_json
 from convbench.rounding import UNIT
-from convbench.tables import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

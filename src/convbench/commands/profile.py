@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from convbench import architectures, machine
+from convbench.base.errors import BadOption
+from convbench.base.text_tables import ABSENT, table
+from convbench.base.units import count, per_second, seconds, significant
 from convbench.cases import cases
 from convbench.commands import OK, installed, named, positive, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.commands.words import wrapped
-from convbench.errors import BadOption
 from convbench.modes import DEFAULT, MODES
 from convbench.options import DEVICES
 from convbench.plausibility import BESIDE
 from convbench.profiling import Profile, Row, Side, profile
 from convbench.record import Task
 from convbench.reference import tables_folder
-from convbench.tables import ABSENT, table
-from convbench.units import count, per_second, seconds, significant
 
 PASSES = ("forward", "backward")
 SHOWN = 15

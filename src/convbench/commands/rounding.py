@@ -7,16 +7,16 @@ import sys
 from typing import Any
 
 from convbench import architectures, machine
+from convbench.base.errors import ConvbenchError, UnknownName
+from convbench.base.text_tables import ABSENT, table
 from convbench.cases import cases
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
-from convbench.errors import ConvbenchError, UnknownName
 from convbench.examination import Settings, Side, rounding
 from convbench.modes import DEFAULT
 from convbench.parity import ORDER
 from convbench.record import as_json
 from convbench.rounding import UNIT, Rounding, Worst
-from convbench.tables import ABSENT, table
 
 NOTE = """
 Largest relative errors against float64 with the same weights and batch, and where they are.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 
+from convbench.base.units import count
 from convbench.check import CheckReport, Finding, erratum_sentence
 from convbench.reference import Source
-from convbench.units import count
 
 WIDTH = 100
 """Columns of a sentence on a terminal."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convbench.architectures import architecture
-from convbench.errors import UnknownName, Unsupported
+from convbench.base.errors import UnknownName, Unsupported
 from convbench.fidelity.evaluation import apart
 from convbench.fidelity.explanation import KINDS, Explanation
 from convbench.fidelity.ledger import Ledger, ledger

@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from convbench.base.text_tables import table
+from convbench.base.units import count, signed
 from convbench.fidelity.differences import Counts, total
 from convbench.fidelity.ledger import CONVENTIONS, Entry, Ledger
-from convbench.tables import table
-from convbench.units import count, signed
 
 
 @frozen

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from convbench.errors import Unsupported, nearest, said
+from convbench.base.errors import Unsupported, nearest, said
 from convbench.frameworks import TRACERS
 from convbench.ops import Shape
 from convbench.trace import Trace

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cache
 
 from convbench.architectures import ARCHITECTURES, architecture
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
 from convbench.fidelity.explanation import LONGEST, grouped
 from convbench.fidelity.ledger import CONVENTIONS, Ledger, ledger
 from convbench.trace import Trace, described

@@ -15,12 +15,12 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from attrs import frozen
 
-from convbench.errors import FrameworkMissing, UnknownName, Unsupported, said
+from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported, said
+from convbench.base.units import Byte, Second
 from convbench.evidence import Keep
 from convbench.graph import Graph
 from convbench.modes import DEFAULT, SINGLE, offers, parts
 from convbench.observation import Observation
-from convbench.units import Byte, Second
 
 Pass: TypeAlias = Literal["forward", "backward", "train_step", "predict"]
 EVERYWHERE: tuple[Pass, ...] = ("forward", "backward", "train_step")

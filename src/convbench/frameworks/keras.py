@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convbench.errors import FrameworkMissing, Unsupported
+from convbench.base.errors import FrameworkMissing, Unsupported
 from convbench.evidence import Keep
 from convbench.frameworks import (
     FRAMEWORKS,

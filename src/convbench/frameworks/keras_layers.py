@@ -11,7 +11,7 @@ import numpy as np
 from attrs import frozen
 from keras import layers, ops
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.graph import Graph, Node
 from convbench.ops import (
     Add,

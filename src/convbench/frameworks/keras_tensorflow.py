@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.frameworks import Array, DeviceMemory, Libraries, NodeStep, Pass
 from convbench.frameworks.channels_last import images_last
 from convbench.frameworks.keras import Keras

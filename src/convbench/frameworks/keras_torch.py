@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import torch
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.frameworks import DeviceClock, DeviceMemory, Libraries
 from convbench.frameworks.keras import Keras
 from convbench.frameworks.keras_backend import Backend, Loss, Wanted

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from convbench.errors import Unsupported, telling_line
+from convbench.base.errors import Unsupported, telling_line
 from convbench.frameworks.keras_trace_calls import FUNCTIONS
 from convbench.frameworks.keras_trace_fold import folded
 from convbench.frameworks.keras_trace_hooks import bare_errors, hooks, recursions

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.evidence import Keep
 from convbench.frameworks import (
     FRAMEWORKS,

@@ -10,7 +10,7 @@ import torch
 from attrs import define
 from torch import Tensor
 
-from convbench.units import Byte, Second
+from convbench.base.units import Byte, Second
 
 Step = Callable[[], None]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from convbench.errors import Unsupported, telling_line
+from convbench.base.errors import Unsupported, telling_line
 from convbench.frameworks import Libraries
 from convbench.modes import SINGLE, parts
 

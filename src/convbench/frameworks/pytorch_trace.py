@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import (
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from convbench.errors import Unsupported, telling_line
+from convbench.base.errors import Unsupported, telling_line
 from convbench.frameworks.pytorch_layers import TableConv2d
 from convbench.frameworks.pytorch_trace_arithmetic import ARITHMETIC
 from convbench.frameworks.pytorch_trace_calls import BATCH, leaves

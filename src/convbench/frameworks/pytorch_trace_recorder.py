@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from convbench.errors import Unsupported
+from convbench.base.errors import Unsupported
 from convbench.frameworks.pytorch_layers import Composed
 from convbench.frameworks.pytorch_trace_calls import (
     BATCH,

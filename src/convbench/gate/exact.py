@@ -10,8 +10,8 @@ from attrs import define, evolve, field
 
 from convbench import messages
 from convbench.architectures import architecture
+from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.examination import Settings, parity
 from convbench.gate.sides import shared
 from convbench.gate.subjects import Subject
@@ -19,7 +19,7 @@ from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
 from convbench.graph import NETWORK
 from convbench.launcher import Child
-from convbench.own import OwnModel
+from convbench.own_model import OwnModel
 
 MOST = 5
 """Differences of one network that are told one by one."""

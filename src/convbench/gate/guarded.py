@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from convbench import guard
+from convbench.base.processes import guard
 
 NOT_STARTED = 127
 """The exit code of what could not be started, as a shell has it; a signal adds 128 to its own."""

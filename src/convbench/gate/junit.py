@@ -15,9 +15,9 @@ import re
 from typing import Literal, TypeAlias
 from xml.etree import ElementTree as ET
 
+from convbench.base.units import Second
 from convbench.gate import words
 from convbench.gate.values import GateResult
-from convbench.units import Second
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 SUITE = "convbench.gate"

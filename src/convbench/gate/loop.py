@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-from convbench.errors import ConvbenchError
+from convbench.base.errors import ConvbenchError
+from convbench.base.units import Second
 from convbench.gate.judging import BETA, judge
 from convbench.gate.values import Broken, Pair, Question, Verdict
-from convbench.units import Second
 
 TakePair: TypeAlias = Callable[[int], Pair]
 """Takes the pair of a number; raises ConvbenchError where a side fails."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from convbench.base.text_tables import Markup, escaped, table
+from convbench.base.units import clock
 from convbench.gate import words
 from convbench.gate.values import GateResult
-from convbench.tables import Markup, escaped, table
-from convbench.units import clock
 
 MARKS: dict[words.Mood, str] = {
     "passed": "✅",

@@ -23,13 +23,13 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from convbench.errors import BadOption, Unsupported, WorkerFailed
+from convbench.base.errors import BadOption, Unsupported, WorkerFailed
+from convbench.base.units import Second
 from convbench.gate.loop import TakePair
 from convbench.gate.side_pytest import Ran, called, run
 from convbench.gate.sides import Side
 from convbench.gate.sides import shared as shared_code
 from convbench.gate.values import ROLES, Broken, Pair, Role, Sample
-from convbench.units import Second
 
 Sides: TypeAlias = Mapping[Role, Side]
 OPTION = "--test"

@@ -16,10 +16,10 @@ from typing import TypeAlias
 from attrs import define
 
 from convbench import messages
+from convbench.base.units import Second
 from convbench.gate.values import ROLES, Pair, Role, Sample
 from convbench.launcher import Child
 from convbench.timing import ROUND, usual
-from convbench.units import Second
 
 FEWEST = 9
 """Rounds of each side in a pair, at least."""

@@ -17,8 +17,8 @@ import numpy as np
 from attrs import evolve
 from scipy import stats
 
+from convbench.base.units import Second
 from convbench.gate.values import Pair
-from convbench.units import Second
 
 Rule: TypeAlias = Callable[[Sequence[Pair]], bool]
 """Whether the head is slower, from one pair or more."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from convbench import machine, record
-from convbench.errors import BadRecord, BrokenSide, ConvbenchError, FromWorkingTree, one_line
-from convbench.foreign import belongs
+from convbench.base.errors import BadRecord, BrokenSide, ConvbenchError, FromWorkingTree, one_line
+from convbench.base.processes.programs import Ran, run
+from convbench.base.processes.provenance import belongs
+from convbench.base.units import Second
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, SideFacts
-from convbench.processes import Ran, run
 from convbench.record import CHANGED, Environment
-from convbench.units import Second
 
 LIMIT: Second = 120
 """For an answer; a busy machine needs seconds."""

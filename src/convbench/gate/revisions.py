@@ -19,11 +19,18 @@ from pathlib import Path
 import psutil
 from attrs import frozen
 
-from convbench.errors import Unsupported, nearest
-from convbench.foreign import PREFIX
-from convbench.interrupts import deferred
-from convbench.processes import Ran, activated, inherited, programs_of, python_path, run
-from convbench.units import Second
+from convbench.base.errors import Unsupported, nearest
+from convbench.base.processes.interrupts import deferred
+from convbench.base.processes.programs import (
+    Ran,
+    activated,
+    inherited,
+    programs_of,
+    python_path,
+    run,
+)
+from convbench.base.processes.provenance import PREFIX
+from convbench.base.units import Second
 
 GIT_LIMIT: Second = 600
 INSTALL_LIMIT: Second = 1800

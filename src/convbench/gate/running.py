@@ -10,6 +10,7 @@ from time import monotonic
 from attrs import define, evolve, field, frozen
 
 from convbench import messages
+from convbench.base.units import Second
 from convbench.examination import Settings
 from convbench.gate import exact
 from convbench.gate.judging import ALPHA, BETA, level
@@ -29,9 +30,8 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
-from convbench.own import OwnModel
+from convbench.own_model import OwnModel
 from convbench.record import Task
-from convbench.units import Second
 
 
 @frozen(kw_only=True)

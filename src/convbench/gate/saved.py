@@ -12,8 +12,8 @@ from math import isfinite, log1p
 from pathlib import Path
 from typing import Any
 
-from convbench.errors import BadRecord, Unsupported
-from convbench.files import replace_text
+from convbench.base.errors import BadRecord, Unsupported
+from convbench.base.files import replace_text
 from convbench.gate.judging import decision
 from convbench.gate.values import GateResult
 from convbench.record import as_json, load, structure

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from convbench.base.units import Second
 from convbench.gate.judging import first_decision
 from convbench.gate.values import GateResult, Pair, Verdict
-from convbench.units import Second
 
 Rule: TypeAlias = Callable[[Sequence[Pair]], bool]
 """Whether a rule says `slower` of the pairs of one subject."""

@@ -14,13 +14,13 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from convbench import foreign
-from convbench.errors import FromWorkingTree, WorkerFailed, one_line, telling_line
+from convbench.base.errors import FromWorkingTree, WorkerFailed, one_line, telling_line
+from convbench.base.processes import provenance
+from convbench.base.processes.programs import ending, inherited
+from convbench.base.units import Second
 from convbench.gate.sides import Side
 from convbench.gate.values import Role
 from convbench.launcher import end
-from convbench.processes import ending, inherited
-from convbench.units import Second
 
 PLUGIN = "convbench_gate_witness"
 LOOK: Second = 0.1
@@ -79,8 +79,8 @@ class Ran:
     @property
     def faults(self) -> list[str]:
         """What is wrong with all of it: files that cannot be collected, code of another side."""
-        foreign = [str(FromWorkingTree(*found)) for found in self.of("foreign").items()]
-        return [f"{at}: {why}" for at, why in self.of("error").items()] + foreign
+        provenance = [str(FromWorkingTree(*found)) for found in self.of("foreign").items()]
+        return [f"{at}: {why}" for at, why in self.of("error").items()] + provenance
 
     @property
     def running(self) -> str | None:
@@ -117,7 +117,7 @@ def run(
             options += [f"--gate-only={wanted}", "--benchmark-only", "--benchmark-enable"]
             options += [f"--benchmark-json={timings}"]
         shutil.copyfile(Path(__file__).with_name("witness.py"), folder / f"{PLUGIN}.py")
-        shutil.copyfile(foreign.__file__, folder / f"{PLUGIN}_foreign.py")
+        shutil.copyfile(provenance.__file__, folder / f"{PLUGIN}_foreign.py")
         path = inherited([name, *side.path], side.tree)["PYTHONPATH"]
         options += [f"--gate-foreign={side.tree}"] if side.tree else [f"--gate-shared={Path.cwd()}"]
         command = [side.python, "-m", "pytest", *options, *arguments]

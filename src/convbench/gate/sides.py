@@ -22,14 +22,20 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from convbench.errors import BrokenSide, ConvbenchError, FrameworkMissing, UnknownName, Unsupported
+from convbench.base.errors import (
+    BrokenSide,
+    ConvbenchError,
+    FrameworkMissing,
+    UnknownName,
+    Unsupported,
+)
+from convbench.base.processes.programs import Interpreter, inherited, programs_of
 from convbench.frameworks import FRAMEWORKS, known
 from convbench.gate import revisions
 from convbench.gate.revisions import Installation, Revision
 from convbench.gate.values import ROLES, Role
 from convbench.launcher import Child, Launcher
 from convbench.modes import DTYPES, MODES, offers, parts
-from convbench.processes import Interpreter, inherited, programs_of
 
 OWN = (".", "this")
 PLACES = ("/", "./", "../", "~/")

@@ -9,8 +9,9 @@ from statistics import median
 
 from attrs import evolve, frozen
 
+from convbench.base.errors import BadRecord, ConvbenchError
+from convbench.base.units import size
 from convbench.check import CheckReport
-from convbench.errors import BadRecord, ConvbenchError
 from convbench.estimates import Estimate, estimates
 from convbench.gate import ranks
 from convbench.gate.judging import ALPHA, BETA, level
@@ -29,7 +30,6 @@ from convbench.gate.values import (
 from convbench.parity import Parity
 from convbench.plausibility import BESIDE, beside
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Task, latest
-from convbench.units import size
 
 MACHINE = ("cpu", "cores", "system", "gpu", "driver")
 """What must be the same, but for the memory: a kernel keeps more or less of it."""

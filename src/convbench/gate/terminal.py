@@ -17,12 +17,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from convbench.base.text_tables import table
+from convbench.base.units import clock
 from convbench.gate import words
 from convbench.gate.betting import log_wealth
 from convbench.gate.loop import Loop
 from convbench.gate.values import GateResult, Verdict
-from convbench.tables import table
-from convbench.units import clock
 
 STYLES = {"worse": "red", "not worse": "green", "cannot tell": "yellow", "broken": "red"}
 MOODS = {"passed": "green", "in doubt": "yellow", "failed": "bold red", "no verdict": "bold red"}

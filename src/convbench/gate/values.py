@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, min_len, optional
 
+from convbench.base.units import Byte, Second
 from convbench.record import BYTES, COUNT, SECONDS, STEP, Environment
-from convbench.units import Byte, Second
 
 Role: TypeAlias = Literal["base", "head"]
 ROLES: tuple[Role, Role] = ("base", "head")

@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from convbench.errors import one_line
+from convbench.base.errors import one_line
+from convbench.base.text_tables import ABSENT
+from convbench.base.units import about, size
 from convbench.gate.betting import fewest
 from convbench.gate.values import (
     ROLES,
@@ -26,8 +28,6 @@ from convbench.gate.values import (
     Verdict,
 )
 from convbench.record import Environment
-from convbench.tables import ABSENT
-from convbench.units import about, size
 
 Mood: TypeAlias = Literal["passed", "in doubt", "failed", "no verdict"]
 MOST_NAMED = 3

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from convbench.errors import Unsupported, hint, one_line, said
+from convbench.base.errors import Unsupported, hint, one_line, said
 
 Maker: TypeAlias = Callable[..., Any] | str
 """A function, a class, a functools.partial of one, or `module:name` as text."""
@@ -57,24 +57,6 @@ class Reference:
             why = f"they cannot be read in the worker: {said(error)}"
             raise Unsupported("its bound arguments", why, "bind plain values") from None
         return functools.partial(found, *arguments, **keywords)
-
-
-@frozen(kw_only=True)
-class OwnModel:
-    """What a worker has to know of a model that is described nowhere."""
-
-    make: Reference
-    """Called without arguments, it returns the model."""
-    input: tuple[int, ...]
-    """One image as the model takes it."""
-    classes: int | None = None
-    """Of the random labels; None for as many as the model's answer has."""
-    loss: Reference | None = None
-    """None for cross-entropy."""
-    path: tuple[str, ...] = ()
-    """Where the process that asks finds its modules."""
-    not_from: str = ""
-    """The folder whose code is another side's; empty where there is none."""
 
 
 def refer(given: object) -> Reference:

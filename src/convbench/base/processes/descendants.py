@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 import psutil
 
-from convbench.units import Second
+from convbench.base.units import Second
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 PATIENCE: Second = 5

@@ -15,10 +15,10 @@ from typing import IO
 import psutil
 from attrs import frozen
 
-from convbench.errors import one_line
-from convbench.foreign import belongs
-from convbench.interrupts import deferred
-from convbench.units import Byte, Second
+from convbench.base.errors import one_line
+from convbench.base.processes.interrupts import deferred
+from convbench.base.processes.provenance import belongs
+from convbench.base.units import Byte, Second
 
 READ: Byte = 2**20
 """How much of what a program prints is looked at: the end of it."""

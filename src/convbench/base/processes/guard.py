@@ -1,6 +1,8 @@
 """Stands between a run and what it starts on Linux, so that nothing is left of that.
 
-Started as `python -m convbench.guard FRAMEWORK`. It forks the framework's template and sleeps.
+Started as `python -m convbench.base.processes.guard FRAMEWORK`. It forks the framework's template
+and sleeps.
+
 Whichever of the two ends first, or is told to end, by a signal that nobody can catch perhaps, it
 ends all that the template has started and then itself. Elsewhere it is the template.
 """
@@ -12,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from convbench import offspring
+from convbench.base.processes import descendants
 
 WAKING = (signal.SIGTERM, signal.SIGCHLD) if sys.platform == "linux" else ()
 
@@ -33,19 +35,19 @@ def watch(run: Callable[[], None]) -> int:
     started_by = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
-    offspring.adopt()
+    descendants.adopt()
     watched = os.fork()
     if watched == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WAKING)
         run()
         return 0
     _let_go_of_pipes()
-    offspring.die_with_parent(signal.SIGTERM)
+    descendants.die_with_parent(signal.SIGTERM)
     code = None
     if os.getppid() == started_by:
         while signal.sigwait(WAKING) != signal.SIGTERM and (code := _ended(watched)) is None:
             pass
-    offspring.end()
+    descendants.end()
     return -signal.SIGTERM if code is None else code
 
 

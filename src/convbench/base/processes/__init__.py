@@ -1,0 +1,1 @@
+"""Starts other programs, and ends them whatever happens."""
