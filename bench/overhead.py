@@ -40,7 +40,7 @@ FEWEST = 10
 
 BARE_LOOP = """
 import json, sys, time
-from convbench.architectures import architecture
+from convbench.networks.zoo.names import architecture
 from convbench.frameworks import load_framework, weights
 
 name, framework, pass_, batch, threads = sys.argv[1:]

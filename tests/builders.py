@@ -7,10 +7,9 @@ from functools import cache
 from attrs import evolve
 from hypothesis import settings
 
-from convbench.architectures import architecture
-from convbench.graph import Builder, Graph, Node
-from convbench.observation import Observation, ObservedNode, ObservedTensor
-from convbench.ops import (
+from convbench.networks.builder import Builder
+from convbench.networks.graph import Graph, Node
+from convbench.networks.ops import (
     AvgPool,
     Conv,
     Dense,
@@ -23,6 +22,8 @@ from convbench.ops import (
     Subsample,
     TableConv,
 )
+from convbench.networks.zoo.names import architecture
+from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.reference import ReferenceTable, read_table, tables_folder
 
 alike = settings(max_examples=100, deadline=None, database=None, derandomize=True)

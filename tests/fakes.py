@@ -24,8 +24,8 @@ import numpy as np
 
 from convbench.evidence import Keep
 from convbench.frameworks import PASSES, Array, DeviceMemory, Pass, Values, require_mode
-from convbench.graph import Graph
 from convbench.modes import DEFAULT
+from convbench.networks.graph import Graph
 from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 NAME = "tests.fakes"

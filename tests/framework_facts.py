@@ -11,15 +11,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from convbench.architectures import architecture
 from convbench.base.errors import Unsupported
 from convbench.evidence import writing
 from convbench.frameworks import EVERYWHERE, load_framework
 from convbench.frameworks.weights import batch, filler, moved
-from convbench.graph import Builder
-from convbench.infer import Tensor
 from convbench.modes import DEFAULT, SINGLE, concerns, precision
-from convbench.ops import Dense, Flatten, Softmax
+from convbench.networks.arithmetic import Tensor
+from convbench.networks.builder import Builder
+from convbench.networks.ops import Dense, Flatten, Softmax
+from convbench.networks.zoo.names import architecture
 from convbench.rounding import UNIT
 from tests.small_graphs import GRAPHS, OTHERS, shortcuts
 

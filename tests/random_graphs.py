@@ -8,8 +8,9 @@ from random import Random
 from attrs import evolve, frozen
 
 from convbench.base.errors import BadAddress, BadLayer, ShapeMismatch
-from convbench.graph import Builder, Graph
-from convbench.ops import (
+from convbench.networks.builder import Builder
+from convbench.networks.graph import Graph
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

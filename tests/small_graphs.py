@@ -4,10 +4,9 @@ from functools import partial
 
 from attrs import evolve
 
-from convbench.architectures import architecture
-from convbench.architectures.digits import CODES
-from convbench.graph import Builder, Graph
-from convbench.ops import (
+from convbench.networks.builder import Builder
+from convbench.networks.graph import Graph
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,
@@ -34,6 +33,8 @@ from convbench.ops import (
     TableConv,
     Upsample,
 )
+from convbench.networks.zoo.classic.digits import CODES
+from convbench.networks.zoo.names import architecture
 
 NORM = BatchNorm(eps=1e-3, decay=0.9)
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.architectures import ARCHITECTURES, HEADLINE, Entry, architecture, family, select
-from convbench.architectures.digits import CODES
-from convbench.architectures.lenet import C3_TABLE
-from convbench.architectures.vgg import KERNELS
 from convbench.base.errors import UnknownName
-from convbench.graph import Graph, images_of
-from convbench.ops import BatchNorm, Conv, Relu
+from convbench.networks.builder import images_of
+from convbench.networks.graph import Graph
+from convbench.networks.ops import BatchNorm, Conv, Relu
+from convbench.networks.zoo.classic.digits import CODES
+from convbench.networks.zoo.classic.lenet import C3_TABLE
+from convbench.networks.zoo.classic.vgg import KERNELS
+from convbench.networks.zoo.names import (
+    ARCHITECTURES,
+    HEADLINE,
+    Entry,
+    architecture,
+    family,
+    select,
+)
 from tests.builders import graph, tiny
 from tests.published import PARAMETERS
 from tests.published.classic import BN_WIDTHS

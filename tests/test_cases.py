@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from convbench.architectures import architecture
 from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, cases, compared, shuffled, timed
 from convbench.frameworks import FRAMEWORKS
 from convbench.modes import MODES, concerns, variant
+from convbench.networks.zoo.names import architecture
 from tests import fakes
 
 BOTH = ("default", "native_groups")

@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES
 from convbench.check import check
+from convbench.networks.ops import Conv, MaxPool
+from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.observation import ObservedNode
-from convbench.ops import Conv, MaxPool
 from tests.builders import (
     changed,
     fixed,

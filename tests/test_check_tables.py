@@ -9,7 +9,7 @@ from attrs import evolve
 
 from convbench.base.errors import TableError
 from convbench.check import check
-from convbench.ops import BatchNorm, Conv, MaxPool, Relu
+from convbench.networks.ops import BatchNorm, Conv, MaxPool, Relu
 from convbench.reference import Erratum, Printed, ReferenceTable, Row
 from tests.builders import graph, observation, table, tiny
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from convbench import architectures, cli
+from convbench import cli
 from convbench.commands import gate_options
 from convbench.gate.markdown import SECRET
+from convbench.networks.zoo import names
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -169,7 +170,7 @@ def test_a_command_is_one_that_exists(words):
         gate_options._tolerances(options)
         assert gate_options.duration("--budget", options.budget) > 0
         assert gate_options._passes(options)
-        assert options.test or architectures.select(gate_options.names("--arch", options.arch))
+        assert options.test or names.select(gate_options.names("--arch", options.arch))
 
 
 def test_the_commands_are_found():

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import pytest
 from attrs import evolve
 
-from convbench import __version__, architectures, cli, frameworks, machine, record
+from convbench import __version__, cli, frameworks, machine, record
 from convbench.base.units import count
+from convbench.networks.zoo import names
 from convbench.reference import tables_folder
 from tests import fakes, samples
 from tests.conftest import output, wait_for
@@ -91,7 +92,7 @@ FINDING_KEYS = [
 def test_list_as_json_has_every_architecture_and_exact_numbers(run):
     done = run("list", "--format", "json")
     rows = json.loads(done.out)
-    assert [row["name"] for row in rows] == list(architectures.ARCHITECTURES)
+    assert [row["name"] for row in rows] == list(names.ARCHITECTURES)
     assert all(list(row) == LIST_KEYS for row in rows)
     lenet = next(row for row in rows if row["name"] == "lenet5")
     assert lenet == {
@@ -111,7 +112,7 @@ def test_list_as_json_has_every_architecture_and_exact_numbers(run):
 def test_list_as_text_has_one_row_for_each_architecture(run, form):
     done = run("list", "--format", form)
     head, rule, *rows = done.out.splitlines()
-    assert len(rows) == len(architectures.ARCHITECTURES)
+    assert len(rows) == len(names.ARCHITECTURES)
     assert head.startswith("| name" if form == "markdown" else "name")
     assert set(rule) <= set("|- :")
     vgg16 = next(row for row in rows if "vgg16 " in row)
@@ -123,7 +124,7 @@ def test_list_as_text_has_one_row_for_each_architecture(run, form):
 def test_show_has_every_layer_and_what_is_printed_of_it(run):
     done = run("show", "lenet5")
     assert done.status == cli.OK
-    for node in architectures.architecture("lenet5"):
+    for node in names.architecture("lenet5"):
         assert any(line.split()[:1] == [node.address] for line in done.out.splitlines())
     assert "60,000 parameters, 840 buffers, 325,680 multiply-accumulates" in done.out
     totals = [line.split() for line in done.out.splitlines() if line.startswith("network ")]

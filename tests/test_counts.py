@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES
-from convbench.ops import AvgPool, Conv, Dense, MaxPool, TableConv
+from convbench.networks.ops import AvgPool, Conv, Dense, MaxPool, TableConv
+from convbench.networks.zoo.names import ARCHITECTURES
 from tests.builders import graph
 
 GOLDEN = Path(__file__).parent / "golden" / "counts.tsv"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from convbench.architectures import architecture
+from convbench.networks.zoo.names import architecture
 from tests import fakes
 from tests.conftest import ROOT
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from convbench import cli, report
-from convbench.architectures import ARCHITECTURES
 from convbench.base.errors import TableError
 from convbench.check import check
+from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.reference import read_table, tables_folder
 from tests.builders import graph, table
 from tests.samples import ENVIRONMENT

@@ -13,8 +13,8 @@ from convbench.fidelity.differences import Counts
 from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import COUNTED, UNUSED, ledger
 from convbench.fidelity.nearest import nearer
-from convbench.graph import Builder
-from convbench.ops import (
+from convbench.networks.builder import Builder
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

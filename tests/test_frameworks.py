@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from convbench import cli
-from convbench.architectures import architecture
 from convbench.base.errors import FrameworkMissing, UnknownName
 from convbench.evidence import reading
 from convbench.frameworks import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
 from convbench.launcher import Launcher
 from convbench.modes import DEFAULT, concerns, precision
-from convbench.ops import BatchNorm
+from convbench.networks.ops import BatchNorm
+from convbench.networks.zoo.names import architecture
 from convbench.parity import compare
 from convbench.rounding import judge
 from tests.framework_facts import ARCHITECTURES, LARGE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convbench.base.errors import BadAddress, ConvbenchError, ShapeMismatch, UnknownName
-from convbench.graph import Builder
-from convbench.ops import (
+from convbench.networks.builder import Builder
+from convbench.networks.ops import (
     Add,
     Conv,
     Dense,

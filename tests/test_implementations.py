@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from convbench import cli
-from convbench.architectures import ARCHITECTURES, architecture
 from convbench.base.errors import TableError
 from convbench.base.units import count
 from convbench.implementations import FILE, compare, read_implementations
+from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.reference import tables_folder
 
 OURS = architecture("mobilenet_025")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench import infer, ops
 from convbench.base.errors import ShapeMismatch
-from convbench.ops import (
+from convbench.networks import arithmetic, ops
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,
@@ -90,15 +90,15 @@ LAYERS = [  # layer, input, output, weight, other parameters, buffers, MACs, con
 )
 def test_one_layer(op, before, after, weight, others, buffers, macs, connections):  # noqa: PLR0913, PLR0917
     inputs = () if before is None else (before,)
-    owned = infer.tensors(op, inputs)
+    owned = arithmetic.tensors(op, inputs)
     trained = {t.name: t.shape for t in owned if t.trainable}
     first = owned[0].shape if owned else ()
-    assert infer.output_shape(op, inputs, "net.x") == after
+    assert arithmetic.output_shape(op, inputs, "net.x") == after
     assert trained.pop("weight", None) == weight
     assert sum(map(prod, trained.values())) == others
     assert sum(t.size for t in owned if not t.trainable) == buffers
-    assert infer.macs(op, first, after) == macs
-    assert infer.connections(op, first, after) == connections
+    assert arithmetic.macs(op, first, after) == macs
+    assert arithmetic.connections(op, first, after) == connections
 
 
 def test_every_layer_is_tried():
@@ -107,14 +107,14 @@ def test_every_layer_is_tried():
 
 def test_joined_branches_have_the_channels_of_all():
     inputs = (IMAGE, (4, 9, 12), (1, 9, 12))
-    assert infer.output_shape(Concat(), inputs, "net.x") == (11, 9, 12)
-    assert infer.tensors(Concat(), inputs) == NOTHING
+    assert arithmetic.output_shape(Concat(), inputs, "net.x") == (11, 9, 12)
+    assert arithmetic.tensors(Concat(), inputs) == NOTHING
 
 
 def test_a_gated_image_keeps_its_shape():
     inputs = (IMAGE, (6, 1, 1))
-    assert infer.output_shape(Multiply(), inputs, "net.x") == IMAGE
-    assert infer.tensors(Multiply(), inputs) == NOTHING
+    assert arithmetic.output_shape(Multiply(), inputs, "net.x") == IMAGE
+    assert arithmetic.tensors(Multiply(), inputs) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_a_gated_image_keeps_its_shape():
 )
 def test_branches_that_do_not_fit_are_refused(op, inputs):
     with pytest.raises(ShapeMismatch, match=r"net\.x: wants"):
-        infer.output_shape(op, inputs, "net.x")
+        arithmetic.output_shape(op, inputs, "net.x")
 
 
 @pytest.mark.parametrize("inputs", [(IMAGE, IMAGE), (VECTOR, VECTOR, VECTOR)])
 def test_a_sum_has_the_shape_of_its_inputs(inputs):
-    assert infer.output_shape(Add(), inputs, "net.x") == inputs[0]
-    assert infer.tensors(Add(), inputs) == NOTHING
+    assert arithmetic.output_shape(Add(), inputs, "net.x") == inputs[0]
+    assert arithmetic.tensors(Add(), inputs) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_sum_has_the_shape_of_its_inputs(inputs):
 )
 def test_what_does_not_fit_is_refused(op, inputs, sentence):
     with pytest.raises(ShapeMismatch) as caught:
-        infer.output_shape(op, inputs, "net.x")
+        arithmetic.output_shape(op, inputs, "net.x")
     assert str(caught.value) == f"net.x: wants {sentence}"
 
 
@@ -259,12 +259,12 @@ def test_convolutions_as_counted_place_by_place(layer):
     rows, columns = positions(op, shape)
     seen = shape[0] // op.groups * prod(op.kernel)
     outputs = op.channels * rows * columns
-    owned = infer.tensors(op, (shape,))
-    after = infer.output_shape(op, (shape,), "net.x")
+    owned = arithmetic.tensors(op, (shape,))
+    after = arithmetic.output_shape(op, (shape,), "net.x")
     assert after == (op.channels, rows, columns)
     assert sum(t.size for t in owned) == op.channels * (seen + op.bias)
-    assert infer.macs(op, owned[0].shape, after) == outputs * seen
-    assert infer.connections(op, owned[0].shape, after) == outputs * (seen + op.bias)
+    assert arithmetic.macs(op, owned[0].shape, after) == outputs * seen
+    assert arithmetic.connections(op, owned[0].shape, after) == outputs * (seen + op.bias)
 
 
 @alike
@@ -272,7 +272,7 @@ def test_convolutions_as_counted_place_by_place(layer):
 def test_pooling_stands_where_a_convolution_does(layer):
     op, shape = layer
     pool = MaxPool(op.kernel, stride=op.stride, padding=op.padding)
-    assert infer.output_shape(pool, (shape,), "net.x") == (shape[0], *positions(op, shape))
+    assert arithmetic.output_shape(pool, (shape,), "net.x") == (shape[0], *positions(op, shape))
 
 
 @alike
@@ -282,4 +282,4 @@ def test_paddings_of_ops_give_the_sizes_that_they_promise(size, kernel, stride):
     last = ops.ceil(size, kernel, stride)
     same = Conv(1, kernel, stride=stride, padding=(before, after, 0, last))
     wanted = (1, len(range(0, size, stride)), len(range(0, size - kernel + stride, stride)))
-    assert infer.output_shape(same, ((1, size, size),), "net.x") == wanted
+    assert arithmetic.output_shape(same, ((1, size, size),), "net.x") == wanted

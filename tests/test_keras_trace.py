@@ -7,12 +7,7 @@ import sys
 import pytest
 
 from convbench.base.errors import Unsupported
-from convbench.ops import (
-    BatchNorm,
-    Conv,
-    Pad,
-    Silu,
-)
+from convbench.networks.ops import BatchNorm, Conv, Pad, Silu
 from convbench.trace import Held, Other
 
 keras = pytest.importorskip("keras")

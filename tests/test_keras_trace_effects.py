@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convbench.fidelity import explain
-from convbench.graph import Builder
-from convbench.ops import BatchNorm, Conv, Dense, Flatten, GlobalAvgPool, Relu, Softmax
+from convbench.networks.builder import Builder
+from convbench.networks.ops import BatchNorm, Conv, Dense, Flatten, GlobalAvgPool, Relu, Softmax
 
 keras = pytest.importorskip("keras")
 

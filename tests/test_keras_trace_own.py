@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench.architectures import architecture
 from convbench.base.errors import Unsupported
-from convbench.ops import (
-    AvgPool,
-    Flatten,
-)
+from convbench.networks.ops import AvgPool, Flatten
+from convbench.networks.zoo.names import architecture
 from convbench.trace import Trace, described
 from tests.small_graphs import GRAPHS, OTHERS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.ops import (
+from convbench.networks.ops import (
     AvgPool,
     Conv,
     Dense,

@@ -8,12 +8,13 @@ import pytest
 from attrs import evolve
 
 from convbench import machine, memory_needs, messages
-from convbench.architectures import ARCHITECTURES, architecture
 from convbench.base.errors import is_about_memory
-from convbench.graph import Builder, Graph
 from convbench.launcher import Launcher
 from convbench.memory_needs import DoesNotFit
-from convbench.ops import BatchNorm, Concat, Conv, Dense, Dropout, Flatten, Relu, Softmax
+from convbench.networks.builder import Builder
+from convbench.networks.graph import Graph
+from convbench.networks.ops import BatchNorm, Concat, Conv, Dense, Dropout, Flatten, Relu, Softmax
+from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.record import Task
 from convbench.reference import tables_folder
 

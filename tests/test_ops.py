@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench import ops
 from convbench.base.errors import BadLayer
-from convbench.ops import BatchNorm, Conv, Dense, Dropout, Input, Lrn, MaxPool, PadChannels
+from convbench.networks import ops
+from convbench.networks.ops import BatchNorm, Conv, Dense, Dropout, Input, Lrn, MaxPool, PadChannels
 from tests.builders import alike
 
 sizes = st.integers(min_value=1, max_value=60)

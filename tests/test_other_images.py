@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES, Entry, architecture
 from convbench.base.errors import BadOption, ShapeMismatch, Unsupported
-from convbench.classes import with_classes
-from convbench.graph import Builder
-from convbench.ops import Conv, Dense, Flatten, Input, MaxPool, Softmax, Subsample, same
+from convbench.networks.builder import Builder
+from convbench.networks.classes import with_classes
+from convbench.networks.ops import Conv, Dense, Flatten, Input, MaxPool, Softmax, Subsample, same
+from convbench.networks.zoo.names import ARCHITECTURES, Entry, architecture
 from tests.builders import graph
 from tests.published.classic import D, vgg
 from tests.published.inception import inception_v3_body

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from convbench import canon, messages, report
-from convbench.architectures import ARCHITECTURES, architecture, family, select
 from convbench.base.errors import BadOption, TableError
 from convbench.launcher import Launcher
+from convbench.networks.zoo.names import ARCHITECTURES, architecture, family, select
 from convbench.reference import read_sources, tables_folder
 from convbench.runner import ask_check
 from tests import fakes
@@ -21,7 +21,7 @@ from tests.benches import bench, measurements, run_folder, text
 
 NETS = """\
 from convbench import Builder, architecture
-from convbench.ops import Conv, Dense, Flatten, Softmax
+from convbench.networks.ops import Conv, Dense, Flatten, Softmax
 
 
 def small(name):

@@ -9,7 +9,7 @@ from convbench import record
 from convbench.base.errors import BadRecord
 from convbench.evidence import reading, writing
 from convbench.modes import precision
-from convbench.ops import BatchNorm
+from convbench.networks.ops import BatchNorm
 from convbench.parity import FARTHEST, Parity, compare
 from tests.builders import graph
 

@@ -13,9 +13,9 @@ from convbench import cli, messages, worker_profile
 from convbench.base.errors import WorkerFailed
 from convbench.commands import profile as command
 from convbench.frameworks import HasNodeSteps, load_framework, weights
+from convbench.networks.roofline import Machine, work
 from convbench.profiling import profile
 from convbench.record import Task
-from convbench.roofline import Machine, work
 from tests import fakes
 from tests.builders import graph
 from tests.test_worker import PREPARE, answers

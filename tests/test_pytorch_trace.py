@@ -8,9 +8,9 @@ import sys
 import pytest
 from attrs import evolve
 
-from convbench.architectures import architecture
 from convbench.base.errors import Unsupported
-from convbench.ops import AvgPool, Conv, Flatten, Input, Pad
+from convbench.networks.ops import AvgPool, Conv, Flatten, Input, Pad
+from convbench.networks.zoo.names import architecture
 from convbench.trace import Other, described
 from tests.small_graphs import GRAPHS, OTHERS
 

@@ -6,8 +6,18 @@ import pytest
 
 from convbench.base.errors import Unsupported
 from convbench.fidelity import explain
-from convbench.graph import Builder
-from convbench.ops import Add, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, Relu, Softmax
+from convbench.networks.builder import Builder
+from convbench.networks.ops import (
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Relu,
+    Softmax,
+)
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convbench.base.errors import Unsupported
-from convbench.ops import (
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

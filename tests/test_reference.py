@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench.architectures import ARCHITECTURES
 from convbench.base.errors import TableError
+from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.reference import (
     Erratum,
     Printed,

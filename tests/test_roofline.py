@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.graph import Builder
-from convbench.ops import Add, Conv, Dense, Flatten, Relu, Softmax
-from convbench.roofline import NOTHING, Machine, Work, work
+from convbench.networks.builder import Builder
+from convbench.networks.ops import Add, Conv, Dense, Flatten, Relu, Softmax
+from convbench.networks.roofline import NOTHING, Machine, Work, work
 from tests.builders import graph
 
 FLOAT = 4

@@ -11,8 +11,8 @@ from convbench import record
 from convbench.base.errors import BadRecord
 from convbench.evidence import writing
 from convbench.frameworks.weights import batch, filler, moved
-from convbench.graph import Builder
-from convbench.ops import Conv, Dense, Flatten, MaxPool, Relu, Relu6, Softmax
+from convbench.networks.builder import Builder
+from convbench.networks.ops import Conv, Dense, Flatten, MaxPool, Relu, Relu6, Softmax
 from convbench.rounding import ONCE, UNIT, Rounding, allowed, judge
 
 BATCH = 2

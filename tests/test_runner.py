@@ -11,12 +11,12 @@ import pytest
 from attrs import define, evolve, field
 
 from convbench import machine, messages, runner
-from convbench.architectures import architecture
 from convbench.base.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.base.importing import Reference
 from convbench.check import CheckReport, Finding
 from convbench.examination import Settings
 from convbench.launcher import Child
+from convbench.networks.zoo.names import architecture
 from convbench.own_model import OwnModel
 from convbench.processors import CpuUse
 from convbench.record import (

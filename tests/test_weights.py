@@ -7,9 +7,9 @@ from math import prod, sqrt
 import numpy as np
 import pytest
 
-from convbench.architectures.digits import CODES
 from convbench.frameworks import weights
-from convbench.ops import BatchNorm, Conv, Dense
+from convbench.networks.ops import BatchNorm, Conv, Dense
+from convbench.networks.zoo.classic.digits import CODES
 from tests.builders import graph, tiny
 
 NAMES = ("lenet5", "resnet20_cifar", "mnist_convnet")

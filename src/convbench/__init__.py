@@ -7,10 +7,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from convbench.architectures import ARCHITECTURES, architecture
 from convbench.base.errors import ConvbenchError
 from convbench.base.version import __version__
-from convbench.graph import Builder, Graph
+from convbench.networks.builder import Builder
+from convbench.networks.graph import Graph
+from convbench.networks.zoo.names import ARCHITECTURES, architecture
 
 if TYPE_CHECKING:
     from convbench.fidelity import explain

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
-from convbench.architectures import architecture
 from convbench.base.errors import ConvbenchError
 from convbench.cases import LARGEST, Case, Timed, compared
 from convbench.examination import Settings
+from convbench.networks.zoo.names import architecture
 from convbench.parity import Parity
 from convbench.record import Measurement
 from convbench.runner import Run

@@ -17,10 +17,10 @@ from typing import Any
 
 from attrs import evolve
 
-from convbench.architectures import ARCHITECTURES, Entry, groups
 from convbench.base.errors import BadOption, TableError, hint, one_line, said
-from convbench.graph import Graph
 from convbench.messages import Own
+from convbench.networks.graph import Graph
+from convbench.networks.zoo.names import ARCHITECTURES, Entry, groups
 from convbench.reference import SOURCES, ReferenceTable, read_table, tables_folder
 
 FUNCTION = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<function>[^\W\d]\w*)")

@@ -9,10 +9,10 @@ from typing import Literal, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from convbench.architectures import architecture
 from convbench.base.errors import UnknownName, Unsupported
 from convbench.frameworks import FRAMEWORKS, known
 from convbench.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
+from convbench.networks.zoo.names import architecture
 
 Item = TypeVar("Item")
 Batch: TypeAlias = int | Literal["max"] | None

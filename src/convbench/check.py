@@ -14,9 +14,9 @@ from attrs import evolve, frozen
 
 from convbench import quantities
 from convbench.base.errors import TableError, UnknownName, hint
-from convbench.graph import NETWORK, Graph, Node
+from convbench.networks.graph import NETWORK, Graph, Node
+from convbench.networks.ops import Shape
 from convbench.observation import Observation, ObservedNode
-from convbench.ops import Shape
 from convbench.reference import Claim, Erratum, Printed, ReferenceTable, Row, Source, Value, show
 
 Status: TypeAlias = Literal["agrees", "differs", "erratum", "unstated"]

@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from convbench import architectures, canon
+from convbench import canon
 from convbench.base.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.base.text_tables import table
 from convbench.base.units import count
@@ -43,6 +43,7 @@ from convbench.commands import (
 from convbench.commands.words import print_words, printed, total, verdict, wrapped
 from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
+from convbench.networks.zoo import names as architectures
 from convbench.record import JOURNAL, as_json
 from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
 from convbench.runner import ask_check

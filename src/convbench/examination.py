@@ -12,9 +12,9 @@ from attrs import frozen
 
 from convbench import evidence, messages
 from convbench.base.errors import WorkerFailed
-from convbench.graph import Graph
 from convbench.launcher import Child
 from convbench.modes import DEFAULT, precision, variant
+from convbench.networks.graph import Graph
 from convbench.parity import Parity, compare
 from convbench.rounding import UNIT, Rounding, judge
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import Attribute, evolve, field, frozen
 
-from convbench import architectures, frameworks, machine
+from convbench import frameworks, machine
 from convbench.base.errors import BadOption, ConvbenchError, OtherFramework
 from convbench.base.importing import Maker, Reference, refer, used_by
 from convbench.base.units import Second
 from convbench.frameworks import DEFAULT_FRAMEWORKS, EVERYWHERE, FRAMEWORKS
-from convbench.graph import Graph
-from convbench.ops import Shape
+from convbench.networks.graph import Graph
+from convbench.networks.ops import Shape
+from convbench.networks.zoo import names as architectures
 from convbench.options import MOST, one_of
 from convbench.own_model import OwnModel
 from convbench.record import Measurement, Task

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from convbench.architectures import ARCHITECTURES, architecture
 from convbench.base.errors import TableError, nearest
 from convbench.base.text_tables import table
 from convbench.base.units import count, signed
-from convbench.graph import Graph
+from convbench.networks.graph import Graph
+from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.reference import Place, load
 
 LIBRARIES = ("keras", "timm", "torchvision")

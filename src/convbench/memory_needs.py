@@ -14,9 +14,9 @@ from attrs import frozen
 from convbench import machine
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Byte, size
-from convbench.graph import Graph
 from convbench.modes import parts
-from convbench.ops import BatchNorm, Conv, Dense, Dropout, Flatten
+from convbench.networks.graph import Graph
+from convbench.networks.ops import BatchNorm, Conv, Dense, Dropout, Flatten
 from convbench.record import Task
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}

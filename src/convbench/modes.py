@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 
 from attrs import frozen
 
-from convbench.graph import Graph
-from convbench.ops import Conv
+from convbench.networks.graph import Graph
+from convbench.networks.ops import Conv
 
 DEFAULT = "default"
 SINGLE = "float32"

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from convbench.base.errors import BadLayer
-from convbench.ops import Pair, Shape
+from convbench.networks.ops import Pair, Shape
 
 
 def _count(value: Any) -> int:

@@ -13,13 +13,14 @@ from typing import Any
 
 from attrs import frozen
 
-from convbench import architectures, canon, frameworks
+from convbench import canon, frameworks
 from convbench.base.errors import BadOption, UnknownName, Unsupported
 from convbench.base.units import SIZES, Byte, Second, byte_count
 from convbench.cases import LARGEST, Batch, Case, cases
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
 from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
+from convbench.networks.zoo import names as architectures
 from convbench.resume import NEWEST
 
 DEVICES = ("cpu", "cuda")

@@ -18,7 +18,7 @@ from attrs.validators import in_
 from convbench.base.errors import BadRecord
 from convbench.base.units import Second
 from convbench.evidence import Array, Found, Kind, reading
-from convbench.graph import Graph
+from convbench.networks.graph import Graph
 
 SAME = {"float64": 1e-9, "float32": 1e-4}
 """Relative error in the Euclidean norm up to which arrays are the same, by precision.

@@ -13,14 +13,14 @@ from typing import Literal, TypeAlias, get_args
 
 from attrs import evolve, frozen
 
-from convbench.architectures import architecture, family
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Second, count, per_second, rate
 from convbench.estimates import Estimate, estimates
-from convbench.graph import Graph
-from convbench.kinds import kind
+from convbench.networks.graph import Graph
+from convbench.networks.layer_facts import kind
+from convbench.networks.roofline import NOTHING, VALUE_BYTES, Machine, Pass, Work, work
+from convbench.networks.zoo.names import architecture, family
 from convbench.record import Attainable, Entry, Measurement, Task
-from convbench.roofline import NOTHING, VALUE_BYTES, Machine, Pass, Work, work
 
 PEAK_NOISE = 0.15
 """The share by which a peak may be too low: what it differed by between runs of a quiet machine."""

@@ -14,13 +14,13 @@ from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.base.stats import Interval, median_of
 from convbench.base.units import Second
-from convbench.graph import Graph
-from convbench.kinds import kind
 from convbench.launcher import Child
 from convbench.modes import DEFAULT, variant
+from convbench.networks.graph import Graph
+from convbench.networks.layer_facts import kind
+from convbench.networks.roofline import VALUE_BYTES, Machine, Pass, work
 from convbench.processors import CpuUse
 from convbench.record import Task
-from convbench.roofline import VALUE_BYTES, Machine, Pass, work
 
 WARMUP: Second = 0.3
 WHOLE: Second = 1.0

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from math import prod
 from typing import TypeAlias
 
-from convbench import infer
-from convbench.graph import NETWORK, Graph, Node
+from convbench.networks import arithmetic
+from convbench.networks.graph import NETWORK, Graph, Node
+from convbench.networks.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
 from convbench.observation import Observation
-from convbench.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
 
 Exact: TypeAlias = int | Shape | None
 """A count, dimensions, or nothing where the place has no such quantity."""
@@ -91,7 +91,7 @@ def observed(graph: Graph, model: Observation, at: str, quantity: str) -> Exact:
         case "total":
             return sum(prod(t.shape) for _, t in tensors)
         case "macs" | "connections":
-            count = infer.macs if quantity == "macs" else infer.connections
+            count = arithmetic.macs if quantity == "macs" else arithmetic.connections
             return sum(count(n.op, _weight(model, n), seen[n.address].output) for n in nodes)
         case "neurons":
             return _neurons(at, {a: s.output for a, s in seen.items()}, nodes)

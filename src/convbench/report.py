@@ -24,7 +24,7 @@ from convbench.base.text_tables import ABSENT, Markup, escaped, table
 from convbench.base.units import count, size
 from convbench.check import CheckReport, erratum_sentence
 from convbench.estimates import Estimate, estimates
-from convbench.graph import NETWORK
+from convbench.networks.graph import NETWORK
 from convbench.parity import Parity
 from convbench.record import (
     JOURNAL,

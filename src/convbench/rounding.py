@@ -33,8 +33,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from convbench.base.units import Second
 from convbench.evidence import Array, Found, Kind, reading
-from convbench.graph import Graph
-from convbench.ops import MaxPool, Relu, Relu6
+from convbench.networks.graph import Graph
+from convbench.networks.ops import MaxPool, Relu, Relu6
 from convbench.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays
 
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8}

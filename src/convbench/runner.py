@@ -16,7 +16,6 @@ import attrs
 from attrs import define, evolve, field
 
 from convbench import machine, memory_needs, messages, outcomes
-from convbench.architectures import architecture
 from convbench.base.errors import ConvbenchError, FrameworkMissing, OutOfMemory, WorkerFailed
 from convbench.base.processes.interrupts import deferred
 from convbench.base.units import Second
@@ -25,9 +24,10 @@ from convbench.check import CheckReport, condensed
 from convbench.examination import Settings, Side, parity
 from convbench.frameworks import Variables, variables
 from convbench.gpu import Watch
-from convbench.graph import Graph
 from convbench.launcher import Child, Launcher
 from convbench.modes import DEFAULT, variant
+from convbench.networks.graph import Graph
+from convbench.networks.zoo.names import architecture
 from convbench.own_model import OwnModel
 from convbench.parity import Parity
 from convbench.processors import CpuUse

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench import infer
-from convbench.graph import Graph
-from convbench.ops import Op, Shape
+from convbench.networks import arithmetic
+from convbench.networks.graph import Graph
+from convbench.networks.ops import Op, Shape
 
 
 @frozen
@@ -69,7 +69,7 @@ class Step:
         if isinstance(self.layer, Other):
             return self.layer.macs
         weight = next((t.shape for t in self.tensors if t.name == "weight"), ())
-        return infer.macs(self.layer, weight, self.output)
+        return arithmetic.macs(self.layer, weight, self.output)
 
 
 @frozen(slots=False)

@@ -36,7 +36,6 @@ from convbench import (
     worker_own,
     worker_profile,
 )
-from convbench.architectures import architecture
 from convbench.base.errors import (
     BadRecord,
     ConvbenchError,
@@ -57,10 +56,11 @@ from convbench.frameworks import (
     load_framework,
     weights,
 )
-from convbench.graph import Graph
 from convbench.modes import SINGLE, variant
+from convbench.networks.graph import Graph
+from convbench.networks.ops import BatchNorm
+from convbench.networks.zoo.names import architecture
 from convbench.observation import Observation
-from convbench.ops import BatchNorm
 from convbench.record import Memory, Task
 from convbench.reference import ReferenceTable, read_table
 

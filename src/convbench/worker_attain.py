@@ -12,7 +12,7 @@ from convbench.base.errors import Unsupported
 from convbench.base.units import Byte, Second
 from convbench.frameworks import Framework, HasPeaks, Peaks
 from convbench.messages import Attain, Attained
-from convbench.roofline import VALUE_BYTES
+from convbench.networks.roofline import VALUE_BYTES
 
 BUDGET: Second = 0.45
 """For each of the three; it is exceeded by what has begun, on a slow machine."""

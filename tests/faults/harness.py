@@ -17,11 +17,11 @@ from attrs import define, field
 
 from convbench import launcher as launcher_module
 from convbench import messages
-from convbench.architectures import architecture
 from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.check import CheckReport
 from convbench.examination import Settings
 from convbench.launcher import Launcher
+from convbench.networks.zoo.names import architecture
 from convbench.parity import Parity
 from convbench.record import Entry, Environment, Journal, Measurement, Task, Unchecked
 from convbench.reference import tables_folder

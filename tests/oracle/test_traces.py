@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from convbench.architectures import architecture
 from convbench.frameworks.pytorch_trace import trace, without_weights
+from convbench.networks.zoo.names import architecture
 from convbench.trace import Other
 from tests.oracle.test_implementations import ENTRIES, import_torchvision
 

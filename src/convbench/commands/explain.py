@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from convbench.architectures import architecture
 from convbench.base.errors import BadOption
 from convbench.commands import DIFFERS, OK, print_json
 from convbench.fidelity import explain
 from convbench.fidelity.loading import contained, load_model
-from convbench.ops import Shape
+from convbench.networks.ops import Shape
+from convbench.networks.zoo.names import architecture
 
 
 def add_arguments(parser: Any) -> None:

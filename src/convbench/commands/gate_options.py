@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from convbench import architectures, machine
+from convbench import machine
 from convbench.base.errors import BadOption, Unsupported
 from convbench.base.importing import refer
 from convbench.base.units import Second
@@ -26,6 +26,7 @@ from convbench.gate.sides import Side, alike
 from convbench.gate.subjects import subjects
 from convbench.gate.values import Quantity, Role
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
+from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES, names, one_of, share
 from convbench.own_model import OwnModel
 from convbench.record import Task

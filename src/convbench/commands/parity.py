@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from convbench import architectures, machine
+from convbench import machine
 from convbench.base.errors import ConvbenchError, Unsupported
 from convbench.base.text_tables import table
 from convbench.cases import Case, cases
@@ -14,6 +14,7 @@ from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, 
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, parity
 from convbench.modes import DEFAULT, MODES
+from convbench.networks.zoo import names as architectures
 from convbench.parity import SAME, Parity
 from convbench.record import as_json
 from convbench.rounding import UNIT

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from convbench import architectures, machine
+from convbench import machine
 from convbench.base.errors import BadOption
 from convbench.base.text_tables import ABSENT, table
 from convbench.base.units import count, per_second, seconds, significant
@@ -16,6 +16,7 @@ from convbench.commands import OK, installed, named, positive, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.commands.words import wrapped
 from convbench.modes import DEFAULT, MODES
+from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES
 from convbench.plausibility import BESIDE
 from convbench.profiling import Profile, Row, Side, profile

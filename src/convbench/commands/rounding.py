@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from convbench import architectures, machine
+from convbench import machine
 from convbench.base.errors import ConvbenchError, UnknownName
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import cases
@@ -14,6 +14,7 @@ from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, rounding
 from convbench.modes import DEFAULT
+from convbench.networks.zoo import names as architectures
 from convbench.parity import ORDER
 from convbench.record import as_json
 from convbench.rounding import UNIT, Rounding, Worst

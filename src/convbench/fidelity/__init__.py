@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convbench.architectures import architecture
 from convbench.base.errors import UnknownName, Unsupported
 from convbench.fidelity.evaluation import apart
 from convbench.fidelity.explanation import KINDS, Explanation
 from convbench.fidelity.ledger import Ledger, ledger
 from convbench.fidelity.loading import Tracer, tracer_of
 from convbench.fidelity.nearest import nearer
-from convbench.graph import Graph
-from convbench.ops import Shape
+from convbench.networks.graph import Graph
+from convbench.networks.ops import Shape
+from convbench.networks.zoo.names import architecture
 from convbench.trace import Trace, described
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convbench.fidelity.ledger import CONVENTIONS, UNUSED, Entry, ledger
 from convbench.fidelity.normal_form import rewritten, without_ends
-from convbench.ops import Dropout
+from convbench.networks.ops import Dropout
 from convbench.trace import Other, Step, Trace
 
 RANDOM = (

@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import asdict, frozen
 
-from convbench.ops import (
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from convbench.base.errors import Unsupported, nearest, said
 from convbench.frameworks import TRACERS
-from convbench.ops import Shape
+from convbench.networks.ops import Shape
 from convbench.trace import Trace
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import cache
 
-from convbench.architectures import ARCHITECTURES, architecture
 from convbench.base.errors import ConvbenchError
 from convbench.fidelity.explanation import LONGEST, grouped
 from convbench.fidelity.ledger import CONVENTIONS, Ledger, ledger
+from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.trace import Trace, described
 
 WITHIN = 0.02

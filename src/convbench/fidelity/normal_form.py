@@ -12,7 +12,7 @@ from math import prod
 
 from attrs import evolve, frozen
 
-from convbench.ops import (
+from convbench.networks.ops import (
     Add,
     AvgPool,
     Concat,

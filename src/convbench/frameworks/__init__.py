@@ -18,8 +18,8 @@ from attrs import frozen
 from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported, said
 from convbench.base.units import Byte, Second
 from convbench.evidence import Keep
-from convbench.graph import Graph
 from convbench.modes import DEFAULT, SINGLE, offers, parts
+from convbench.networks.graph import Graph
 from convbench.observation import Observation
 
 Pass: TypeAlias = Literal["forward", "backward", "train_step", "predict"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from convbench.frameworks import Array
-from convbench.graph import Graph, Node
-from convbench.ops import (
+from convbench.networks.graph import Graph, Node
+from convbench.networks.ops import (
     BatchNorm,
     Conv,
     Dense,

@@ -43,10 +43,10 @@ from convbench.frameworks.keras_examine import examine, mixed, precision
 from convbench.frameworks.keras_layers import apply, layer_for
 from convbench.frameworks.keras_losses import LOSSES, cross_entropy
 from convbench.frameworks.keras_network import Network
-from convbench.graph import Graph
 from convbench.modes import DEFAULT, SINGLE
+from convbench.networks.graph import Graph
+from convbench.networks.ops import Input
 from convbench.observation import Observation, ObservedNode, ObservedTensor
-from convbench.ops import Input
 
 
 class Keras:

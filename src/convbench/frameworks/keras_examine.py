@@ -18,7 +18,7 @@ from convbench.frameworks.channels_last import image_of, images_first, images_la
 from convbench.frameworks.keras_backend import Backend
 from convbench.frameworks.keras_network import Network
 from convbench.modes import SINGLE
-from convbench.ops import BatchNorm
+from convbench.networks.ops import BatchNorm
 
 
 @contextmanager

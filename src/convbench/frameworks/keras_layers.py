@@ -12,8 +12,8 @@ from attrs import frozen
 from keras import layers, ops
 
 from convbench.base.errors import Unsupported
-from convbench.graph import Graph, Node
-from convbench.ops import (
+from convbench.networks.graph import Graph, Node
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from convbench.graph import Loss
+from convbench.networks.graph import Loss
 
 
 def cross_entropy(model: keras.Model) -> Callable[[Any, Any], Any]:

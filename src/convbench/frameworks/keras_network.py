@@ -11,7 +11,7 @@ from attrs import frozen
 from convbench.frameworks import Array
 from convbench.frameworks.channels_last import image_before, to_canonical
 from convbench.frameworks.keras_layers import Kinds
-from convbench.graph import Graph, Node
+from convbench.networks.graph import Graph, Node
 
 _CANONICAL = {
     "kernel": "weight",

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from convbench.frameworks import NodeStep
 from convbench.frameworks.keras_network import Network
-from convbench.graph import Node
+from convbench.networks.graph import Node
 
 Runnable: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 

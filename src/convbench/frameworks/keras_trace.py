@@ -21,7 +21,7 @@ from convbench.frameworks.keras_trace_fold import folded
 from convbench.frameworks.keras_trace_hooks import bare_errors, hooks, recursions
 from convbench.frameworks.keras_trace_layers import handler_of
 from convbench.frameworks.keras_trace_parts import Call, Part, other, shape_of, words
-from convbench.ops import Input, Shape
+from convbench.networks.ops import Input, Shape
 from convbench.trace import Held, Layer, Other, Step, Trace
 
 _BATCH = 2

@@ -22,7 +22,7 @@ from convbench.frameworks.keras_trace_parts import (
     settings,
     shape_of,
 )
-from convbench.ops import (
+from convbench.networks.ops import (
     Add,
     AvgPool,
     Concat,

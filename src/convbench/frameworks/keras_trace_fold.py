@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from convbench.ops import Conv, Dense, MaxPool, Multiply, Padding, Sigmoid, Silu
+from convbench.networks.ops import Conv, Dense, MaxPool, Multiply, Padding, Sigmoid, Silu
 from convbench.trace import Other, Step
 
 Steps: TypeAlias = tuple[Step, ...]

@@ -26,7 +26,7 @@ from convbench.frameworks.keras_trace_parts import (
     positions,
     settings,
 )
-from convbench.ops import (
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

@@ -13,7 +13,7 @@ import keras
 from attrs import frozen
 
 from convbench.frameworks.channels_last import shape_first
-from convbench.ops import Conv, Dense, Flatten, Padding, Pair, Shape, pair, same
+from convbench.networks.ops import Conv, Dense, Flatten, Padding, Pair, Shape, pair, same
 from convbench.trace import Held, Layer, Other
 
 

@@ -37,10 +37,10 @@ from convbench.frameworks.pytorch_modes import (
 )
 from convbench.frameworks.pytorch_peaks import PyTorchPeaks
 from convbench.frameworks.pytorch_profile import node_steps
-from convbench.graph import Graph, Loss
 from convbench.modes import DEFAULT, SINGLE, parts
+from convbench.networks.graph import Graph, Loss
+from convbench.networks.ops import BatchNorm, Input
 from convbench.observation import Observation, ObservedNode, ObservedTensor
-from convbench.ops import BatchNorm, Input
 
 
 class _Distance(nn.Module):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convbench.graph import Graph, Node
-from convbench.ops import (
+from convbench.networks.graph import Graph, Node
+from convbench.networks.ops import (
     Add,
     AvgPool,
     BatchNorm,

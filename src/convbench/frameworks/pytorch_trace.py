@@ -30,7 +30,7 @@ from convbench.frameworks.pytorch_trace_calls import BATCH, leaves
 from convbench.frameworks.pytorch_trace_layers import LAYERS
 from convbench.frameworks.pytorch_trace_recorder import Arrays, Fixed, Listener, Recorder, Value
 from convbench.frameworks.pytorch_trace_shapes import SHAPES
-from convbench.ops import Input, Shape
+from convbench.networks.ops import Input, Shape
 from convbench.trace import Held, Step, Trace
 
 _Memo: TypeAlias = dict[int, Any]

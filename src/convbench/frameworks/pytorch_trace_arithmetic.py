@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch_trace_calls import Call, shape_of
 from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
-from convbench.ops import Add, Multiply, Scale
+from convbench.networks.ops import Add, Multiply, Scale
 
 
 def _operands(recorder: Recorder, call: Call) -> tuple[Any, Any, str]:

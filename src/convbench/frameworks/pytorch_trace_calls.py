@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from torch import Tensor
 
-from convbench.ops import Shape
+from convbench.networks.ops import Shape
 
 BATCH = 2
 """Images in a trace: batch normalization in training needs more than one."""

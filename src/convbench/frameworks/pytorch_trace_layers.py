@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch_trace_calls import Call, shape_of
 from convbench.frameworks.pytorch_trace_recorder import Handler, Recorder
-from convbench.ops import (
+from convbench.networks.ops import (
     AvgPool,
     BatchNorm,
     Conv,

@@ -36,7 +36,7 @@ from convbench.frameworks.pytorch_trace_effects import (
     versions,
 )
 from convbench.frameworks.trace_joins import joined
-from convbench.ops import Shape
+from convbench.networks.ops import Shape
 from convbench.trace import Held, Layer, Other, Step
 
 

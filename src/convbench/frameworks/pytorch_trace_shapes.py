@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch_trace_calls import BATCH, Call, moves_nothing, shape_of
 from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
-from convbench.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
+from convbench.networks.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
 
 
 def _kept(recorder: Recorder, call: Call) -> None:

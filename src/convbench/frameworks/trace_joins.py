@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from convbench.ops import (
+from convbench.networks.ops import (
     Conv,
     Dense,
     Flatten,

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from convbench.graph import Graph, Node
-from convbench.ops import (
+from convbench.networks.graph import Graph, Node
+from convbench.networks.ops import (
     Add,
     BatchNorm,
     Concat,

@@ -9,7 +9,6 @@ from typing import TypeAlias
 from attrs import define, evolve, field
 
 from convbench import messages
-from convbench.architectures import architecture
 from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.check import CheckReport
 from convbench.examination import Settings, parity
@@ -17,8 +16,9 @@ from convbench.gate.sides import shared
 from convbench.gate.subjects import Subject
 from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
-from convbench.graph import NETWORK
 from convbench.launcher import Child
+from convbench.networks.graph import NETWORK
+from convbench.networks.zoo.names import architecture
 from convbench.own_model import OwnModel
 
 MOST = 5

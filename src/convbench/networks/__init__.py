@@ -1,0 +1,1 @@
+"""What a network is, by integer arithmetic alone: layers, graph, shapes, counts."""

@@ -1,0 +1,1 @@
+"""Each network, described once, under its name."""

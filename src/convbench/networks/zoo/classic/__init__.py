@@ -1,0 +1,1 @@
+"""LeNet, AlexNet, ZFNet, Network in Network and VGG."""

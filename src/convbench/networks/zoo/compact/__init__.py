@@ -1,0 +1,1 @@
+"""Networks for small devices, and those that a search found."""

@@ -1,0 +1,1 @@
+"""GoogLeNet and the Inception networks after it."""

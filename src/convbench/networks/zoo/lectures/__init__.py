@@ -1,0 +1,1 @@
+"""Networks of lectures and of library examples."""

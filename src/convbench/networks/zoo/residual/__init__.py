@@ -1,0 +1,1 @@
+"""ResNet and the networks that grew out of it."""
