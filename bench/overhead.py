@@ -26,8 +26,8 @@ from convbench import machine, messages
 from convbench.base.errors import ConvbenchError
 from convbench.base.stats import mean_of
 from convbench.launcher import Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from convbench.timing import ROUND, WARMUP, usual
 
 PAIRS, BATCH = 20, 4

@@ -19,8 +19,8 @@ from convbench import machine
 from convbench.base.units import Second
 from convbench.estimates import estimates, times_as_fast
 from convbench.launcher import Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Measurement, Task
-from convbench.reference import tables_folder
 from convbench.report_throughput import times
 from convbench.runner import Run
 from convbench.timing import Budget

@@ -24,7 +24,8 @@ from convbench.networks.ops import (
 )
 from convbench.networks.zoo.names import architecture
 from convbench.observation import Observation, ObservedNode, ObservedTensor
-from convbench.reference import ReferenceTable, read_table, tables_folder
+from convbench.papers.sources import tables_folder
+from convbench.papers.tables import ReferenceTable, read_table
 
 alike = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 """Properties are tried on the same examples in every run, and leave no files behind."""

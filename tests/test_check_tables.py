@@ -10,7 +10,8 @@ from attrs import evolve
 from convbench.base.errors import TableError
 from convbench.check import check
 from convbench.networks.ops import BatchNorm, Conv, MaxPool, Relu
-from convbench.reference import Erratum, Printed, ReferenceTable, Row
+from convbench.papers.printed import Printed
+from convbench.papers.tables import Erratum, ReferenceTable, Row
 from tests.builders import graph, observation, table, tiny
 
 NORM = BatchNorm(eps=1e-5, decay=0.9)

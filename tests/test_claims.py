@@ -7,7 +7,8 @@ from attrs import evolve
 
 from convbench.base.errors import TableError
 from convbench.check import check
-from convbench.reference import Claim, Printed, read_table
+from convbench.papers.printed import Printed
+from convbench.papers.tables import Claim, read_table
 from tests.builders import graph, table
 
 HEAD = """

@@ -19,7 +19,7 @@ from attrs import evolve
 from convbench import __version__, cli, frameworks, machine, record
 from convbench.base.units import count
 from convbench.networks.zoo import names
-from convbench.reference import tables_folder
+from convbench.papers.sources import tables_folder
 from tests import fakes, samples
 from tests.conftest import output, wait_for
 

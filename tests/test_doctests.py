@@ -25,7 +25,7 @@ def test_examples(name):
 
 
 def test_examples_are_found():
-    assert {"builder", "ops", "programs", "reference", "stats", "units"} <= {
+    assert {"builder", "ops", "programs", "printed", "stats", "units"} <= {
         name.rpartition(".")[2] for name in SHOWN
     }
 

@@ -10,7 +10,8 @@ from convbench import cli, report
 from convbench.base.errors import TableError
 from convbench.check import check
 from convbench.networks.zoo.names import ARCHITECTURES
-from convbench.reference import read_table, tables_folder
+from convbench.papers.sources import tables_folder
+from convbench.papers.tables import read_table
 from tests.builders import graph, table
 from tests.samples import ENVIRONMENT
 

@@ -14,8 +14,8 @@ from convbench.gate import pairs
 from convbench.gate.pairs import FEWEST, MOST, take
 from convbench.gate.values import ROLES
 from convbench.launcher import Child, Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Memory, Task
-from convbench.reference import tables_folder
 from tests import fakes
 
 TASK = Task(

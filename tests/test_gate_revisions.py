@@ -26,8 +26,8 @@ from convbench.gate.pairs import take
 from convbench.gate.probing import comparable, facts
 from convbench.gate.revisions import Installation
 from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from tests import fakes
 from tests.conftest import git, gone, script, wait_for
 from tests.faults.harness import alive

@@ -12,8 +12,8 @@ import pytest
 
 from convbench import host_memory, messages
 from convbench.launcher import Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from tests import fakes
 
 MIB = 2**20

@@ -11,9 +11,9 @@ import pytest
 from convbench import cli
 from convbench.base.errors import TableError
 from convbench.base.units import count
-from convbench.implementations import FILE, compare, read_implementations
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
-from convbench.reference import tables_folder
+from convbench.papers.implementations import FILE, compare, read_implementations
+from convbench.papers.sources import tables_folder
 
 OURS = architecture("mobilenet_025")
 

@@ -18,8 +18,8 @@ from convbench import messages
 from convbench.base.errors import FrameworkMissing, WorkerFailed
 from convbench.base.processes.programs import Interpreter
 from convbench.launcher import Child, Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from tests import fakes
 from tests.conftest import gone, script
 

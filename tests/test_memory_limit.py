@@ -10,8 +10,8 @@ from attrs import evolve
 from convbench import messages
 from convbench.base.errors import OutOfMemory, WorkerFailed
 from convbench.launcher import Child, Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from tests import fakes
 from tests.test_launcher import HASTY_S, PATIENT_S, TASK, gone
 

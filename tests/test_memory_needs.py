@@ -15,8 +15,8 @@ from convbench.networks.builder import Builder
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm, Concat, Conv, Dense, Dropout, Flatten, Relu, Softmax
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 
 GIB = 2**30
 TASK = Task(

@@ -14,13 +14,14 @@ from convbench.base.errors import BadRecord
 from convbench.base.importing import Reference
 from convbench.messages import decode, encode
 from convbench.own_model import OwnModel
+from convbench.papers import own_networks
 from convbench.record import Memory
 from tests.builders import alike
 from tests.entries import MEMORY, REPORT, TASK, anything
 
 MESSAGES = [
     messages.Start(),
-    messages.Start(messages.Own("/a b/tables", ("/é", ""))),
+    messages.Start(own_networks.Own("/a b/tables", ("/é", ""))),
     messages.Check("vgg16", "/somewhere/with spaces/é"),
     messages.Prepare(TASK, "tables", 0.3),
     messages.PrepareOwn(

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from convbench import canon, messages, report
+from convbench import messages, report
 from convbench.base.errors import BadOption, TableError
 from convbench.launcher import Launcher
 from convbench.networks.zoo.names import ARCHITECTURES, architecture, family, select
-from convbench.reference import read_sources, tables_folder
+from convbench.papers import own_networks
+from convbench.papers.sources import read_sources, tables_folder
 from convbench.runner import ask_check
 from tests import fakes
 from tests.benches import bench, measurements, run_folder, text
@@ -110,12 +111,12 @@ def home(tmp_path, monkeypatch):
 
 
 def own(home):
-    return canon.own(home / "tables", "--tables", home)
+    return own_networks.own(home / "tables", "--tables", home)
 
 
 def test_within_a_run_they_are_architectures_like_all_others(home):
     before, path = dict(ARCHITECTURES), list(sys.path)
-    with canon.joined(own(home)):
+    with own_networks.joined(own(home)):
         net = architecture("small")
         assert (net.name, net.parameters) == ("small", PARAMETERS)
         assert family("small") == "nets"
@@ -128,28 +129,28 @@ def test_within_a_run_they_are_architectures_like_all_others(home):
 
 def test_a_known_network_with_other_classes_can_go_by_a_name_of_ones_own(home):
     change(home, 'graph = "nets:small"', 'graph = "nets:known"')
-    with canon.joined(own(home)):
+    with own_networks.joined(own(home)):
         net = architecture("small")
     assert (net.name, net.output.output) == ("small", (3,))
 
 
 def test_nothing_is_imported_before_it_is_asked_for(home):
     (home / "nets.py").write_text("raise SystemExit", encoding="utf-8")
-    with canon.joined(own(home)):
+    with own_networks.joined(own(home)):
         assert "small" in ARCHITECTURES
         assert "nets" not in sys.modules
 
 
 def test_sources_of_both_folders_can_be_cited(home):
-    sources = read_sources(*canon.folders(tables_folder(), own(home)))
+    sources = read_sources(*own_networks.folders(tables_folder(), own(home)))
     assert {"our-notes", "vgg-2014"} <= set(sources)
 
 
 def test_without_tables_of_ones_own_there_are_convbenchs():
     before = dict(ARCHITECTURES)
-    with canon.joined(None):
+    with own_networks.joined(None):
         assert dict(ARCHITECTURES) == before
-    assert canon.folders(Path("tables"), None) == (Path("tables"),)
+    assert own_networks.folders(Path("tables"), None) == (Path("tables"),)
 
 
 def change(home, old, new):
@@ -200,7 +201,7 @@ BROKEN_TABLES = {
 @pytest.mark.parametrize(("old", "new", "sentence"), BROKEN_TABLES.values(), ids=BROKEN_TABLES)
 def test_a_broken_table_is_refused_before_anything_runs(home, old, new, sentence):
     change(home, old, new)
-    with pytest.raises(TableError) as caught, canon.joined(own(home)):
+    with pytest.raises(TableError) as caught, own_networks.joined(own(home)):
         pass
     assert sentence in str(caught.value)
 
@@ -208,7 +209,7 @@ def test_a_broken_table_is_refused_before_anything_runs(home, old, new, sentence
 @pytest.mark.parametrize("name", ["vgg16", "vgg", "all", "headline"])
 def test_a_name_that_means_another_network_is_refused(home, name):
     (home / "tables" / f"{name}.toml").write_text(TABLE, encoding="utf-8")
-    with pytest.raises(TableError) as caught, canon.joined(own(home)):
+    with pytest.raises(TableError) as caught, own_networks.joined(own(home)):
         pass
     assert str(caught.value) == (
         f"{name}.toml, name: wanted a name that means nothing else, found {name!r}, which "
@@ -220,14 +221,14 @@ def test_a_name_that_means_another_network_is_refused(home, name):
 def test_a_name_that_no_option_could_name_is_refused(home):
     (home / "tables" / "a,b.toml").write_text(TABLE, encoding="utf-8")
     with pytest.raises(TableError, match="wanted a name of letters, digits and _, found 'a,b'"):
-        canon.joined(own(home)).__enter__()
+        own_networks.joined(own(home)).__enter__()
 
 
 def test_a_source_that_convbench_has_is_refused(home):
     file = home / "tables" / "sources.toml"
     file.write_text(BIBLIOGRAPHY.replace("our-notes", "vgg-2014"), encoding="utf-8")
     with pytest.raises(TableError) as caught:
-        read_sources(*canon.folders(tables_folder(), own(home)))
+        read_sources(*own_networks.folders(tables_folder(), own(home)))
     assert str(caught.value) == (
         "sources.toml, [vgg-2014]: wanted a key that reference_tables/sources.toml does not have, "
         "found 'vgg-2014'; cite that one, or take another key"
@@ -237,7 +238,7 @@ def test_a_source_that_convbench_has_is_refused(home):
 @pytest.mark.parametrize("folder", ["nowhere", "nets.py", ".", "x" * 300])
 def test_a_folder_without_tables_is_refused(home, folder):
     with pytest.raises(BadOption, match="--tables must be a folder with a table for each network"):
-        canon.own(home / folder, "--tables", home)
+        own_networks.own(home / folder, "--tables", home)
 
 
 # What the table names, and what is said when the network is asked for.
@@ -268,7 +269,7 @@ BROKEN_FUNCTIONS = {
 @pytest.mark.parametrize(("target", "sentence"), BROKEN_FUNCTIONS.items())
 def test_a_broken_function_is_refused_when_it_is_asked_for(home, target, sentence):
     change(home, "nets:small", target)
-    with canon.joined(own(home)), pytest.raises(TableError) as caught:
+    with own_networks.joined(own(home)), pytest.raises(TableError) as caught:
         architecture("small")
     assert sentence.format(home=home) in str(caught.value)
 
@@ -284,7 +285,7 @@ def test_a_broken_function_is_refused_when_it_is_asked_for(home, target, sentenc
 )
 def test_a_module_that_does_not_import_is_refused(home, nets, said):
     (home / "nets.py").write_text(nets, encoding="utf-8")
-    with canon.joined(own(home)), pytest.raises(TableError) as caught:
+    with own_networks.joined(own(home)), pytest.raises(TableError) as caught:
         architecture("small")
     assert str(caught.value).startswith(
         "small.toml, graph: wanted a module that can be imported, found nets, which raises "

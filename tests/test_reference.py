@@ -8,17 +8,10 @@ from hypothesis import strategies as st
 
 from convbench.base.errors import TableError
 from convbench.networks.zoo.names import ARCHITECTURES
-from convbench.reference import (
-    Erratum,
-    Printed,
-    ReferenceTable,
-    Row,
-    load,
-    read_sources,
-    read_table,
-    show,
-    tables_folder,
-)
+from convbench.papers.printed import Printed, show
+from convbench.papers.sources import read_sources, tables_folder
+from convbench.papers.tables import Erratum, ReferenceTable, Row, read_table
+from convbench.papers.toml import load
 from tests.builders import alike, table
 
 SOURCES = """
@@ -410,7 +403,7 @@ def test_every_source_is_cited():
 def test_the_bibliography_is_parsed_once_and_again_when_its_file_changes(folder, monkeypatch):
     parsed = []
     monkeypatch.setattr(
-        "convbench.reference.load", lambda file: parsed.append(file.name) or load(file)
+        "convbench.papers.sources.load", lambda file: parsed.append(file.name) or load(file)
     )
     assert read_sources(folder) == read_sources(folder)
     assert parsed == ["sources.toml"]

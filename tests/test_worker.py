@@ -15,8 +15,8 @@ from attrs import evolve
 
 from convbench import machine, messages, worker, worker_clock
 from convbench.launcher import Launcher
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 from tests import fakes
 
 pytestmark = pytest.mark.processes

@@ -17,7 +17,9 @@ from convbench.base.errors import TableError, UnknownName, hint
 from convbench.networks.graph import NETWORK, Graph, Node
 from convbench.networks.ops import Shape
 from convbench.observation import Observation, ObservedNode
-from convbench.reference import Claim, Erratum, Printed, ReferenceTable, Row, Source, Value, show
+from convbench.papers.printed import Printed, Value, show
+from convbench.papers.sources import Source
+from convbench.papers.tables import Claim, Erratum, ReferenceTable, Row
 
 Status: TypeAlias = Literal["agrees", "differs", "erratum", "unstated"]
 

@@ -16,7 +16,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from convbench import canon
 from convbench.base.errors import ConvbenchError, TableError, Unsupported, WorkerFailed
 from convbench.base.text_tables import table
 from convbench.base.units import count
@@ -41,11 +40,14 @@ from convbench.commands import (
     profile,
 )
 from convbench.commands.words import print_words, printed, total, verdict, wrapped
-from convbench.implementations import as_text, compare
 from convbench.launcher import Launcher
 from convbench.networks.zoo import names as architectures
+from convbench.papers import own_networks
+from convbench.papers.implementations import as_text, compare
+from convbench.papers.printed import show
+from convbench.papers.sources import read_sources, tables_folder
+from convbench.papers.tables import ReferenceTable, read_table
 from convbench.record import JOURNAL, as_json
-from convbench.reference import ReferenceTable, read_sources, read_table, show, tables_folder
 from convbench.runner import ask_check
 
 
@@ -85,9 +87,11 @@ def _run(words: Sequence[str]) -> int:
         return bench(words[1:])
     options = _parser().parse_args(words)
     options.words = words
-    options.own = canon.own(options.tables, "--tables", Path.cwd()) if options.tables else None
-    options.folders = canon.folders(tables_folder(), options.own)
-    with canon.joined(options.own):
+    options.own = (
+        own_networks.own(options.tables, "--tables", Path.cwd()) if options.tables else None
+    )
+    options.folders = own_networks.folders(tables_folder(), options.own)
+    with own_networks.joined(options.own):
         status: int = options.run(options)
     return status
 

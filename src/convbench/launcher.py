@@ -33,6 +33,7 @@ from convbench.base.errors import (
 from convbench.base.processes.programs import Interpreter, ending
 from convbench.base.units import Byte, Second
 from convbench.memory_needs import DoesNotFit, of_limit
+from convbench.papers import own_networks
 
 MAX_MESSAGE = 16 * 2**20
 IMPORT_TIMEOUT: Second = 180
@@ -62,7 +63,7 @@ class Launcher:
         timeout_s: Second = 600,
         interpreter: Interpreter | None = None,
         spawn: bool = False,
-        own: messages.Own | None = None,
+        own: own_networks.Own | None = None,
         memory_limit: Byte | None = None,
         variables: Sequence[tuple[str, str]] = (),
     ) -> None:

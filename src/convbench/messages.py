@@ -14,6 +14,7 @@ from convbench.base.units import Byte, Second
 from convbench.check import CheckReport
 from convbench.modes import DEFAULT
 from convbench.own_model import OwnModel
+from convbench.papers.own_networks import Own
 from convbench.record import Memory, Task
 
 FORM = 4
@@ -21,15 +22,6 @@ FORM = 4
 
 CODE = [ge(-64), le(2**32 - 1)]
 """Signals of Linux, and exit codes of Windows."""
-
-
-@frozen
-class Own:
-    """The user's own networks: the folder of their tables, and where functions come from."""
-
-    folder: str
-    path: tuple[str, ...]
-    """The Python path on which the functions that describe them are found."""
 
 
 @frozen

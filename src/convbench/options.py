@@ -13,14 +13,15 @@ from typing import Any
 
 from attrs import frozen
 
-from convbench import canon, frameworks
+from convbench import frameworks
 from convbench.base.errors import BadOption, UnknownName, Unsupported
 from convbench.base.units import SIZES, Byte, Second, byte_count
 from convbench.cases import LARGEST, Batch, Case, cases
 from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
-from convbench.messages import Own
 from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.networks.zoo import names as architectures
+from convbench.papers import own_networks as canon
+from convbench.papers.own_networks import Own
 from convbench.resume import NEWEST
 
 DEVICES = ("cpu", "cuda")

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from convbench import canon, options
+from convbench import options
 from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, compared, shuffled, timed
 from convbench.options import Options
+from convbench.papers import own_networks
 from convbench.progress import Progress
 from convbench.record import Environment
 from convbench.session import PARITY, STATE, STRUCTURE, TIMED, ReplayClock, State, pass_of
@@ -38,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(known.close)
     try:
         own = options.own_networks(config)
-        known.enter_context(canon.joined(own))
+        known.enter_context(own_networks.joined(own))
         config.stash[STATE] = State(options=Options.read(config), own=own)
     except ConvbenchError as error:
         raise pytest.UsageError(str(error)) from None
@@ -129,7 +130,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     try:
         if state.run.lost is None:
-            tables = canon.folders(state.run.tables, state.own)
+            tables = own_networks.folders(state.run.tables, state.own)
             report.write(state.run.journal.path.parent, *tables)
     except Exception as error:  # whatever goes wrong with a report, the results are shown
         reason = getattr(error, "strerror", None) or error

@@ -25,6 +25,7 @@ from convbench.base.units import count, size
 from convbench.check import CheckReport, erratum_sentence
 from convbench.estimates import Estimate, estimates
 from convbench.networks.graph import NETWORK
+from convbench.papers.sources import Source, read_sources
 from convbench.parity import Parity
 from convbench.record import (
     JOURNAL,
@@ -36,7 +37,6 @@ from convbench.record import (
     Unchecked,
     latest,
 )
-from convbench.reference import Source, read_sources
 from convbench.report_throughput import (
     PASS_TITLES,
     busy,

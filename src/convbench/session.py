@@ -17,11 +17,11 @@ from convbench.base.units import Byte, Second
 from convbench.cases import LARGEST, Batch, Case, Timed, timed
 from convbench.frameworks import PASSES
 from convbench.launcher import Launcher
-from convbench.messages import Own
 from convbench.options import Options
+from convbench.papers.own_networks import Own
+from convbench.papers.sources import tables_folder
 from convbench.progress import Progress
 from convbench.record import JOURNAL, Journal, Measurement, Task
-from convbench.reference import tables_folder
 from convbench.resume import resumed
 from convbench.runner import Run
 from convbench.timing import Budget

@@ -24,7 +24,6 @@ from typing import BinaryIO, NoReturn
 from attrs import define, evolve, field
 
 from convbench import (
-    canon,
     evidence,
     host_memory,
     machine,
@@ -61,8 +60,9 @@ from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
 from convbench.observation import Observation
+from convbench.papers import own_networks
+from convbench.papers.tables import ReferenceTable, read_table
 from convbench.record import Memory, Task
-from convbench.reference import ReferenceTable, read_table
 
 
 @define
@@ -167,7 +167,7 @@ class Child:
 
     pipe: Pipe
     framework: Framework
-    own: messages.Own | None = None
+    own: own_networks.Own | None = None
     memory_limit: Byte | None = None
     _needed_bytes: Byte = 0
     _device: str = "cpu"
@@ -180,7 +180,7 @@ class Child:
     def serve(self) -> None:
         """Answers requests until told to stop."""
         self._baseline_bytes = host_memory.resident().own
-        with canon.joined(self.own):
+        with own_networks.joined(self.own):
             self.pipe.send(messages.Started(os.getpid()))
             while True:
                 request = self.pipe.receive()
@@ -244,7 +244,7 @@ class Child:
         return self._compared(graph, self._table(name, tables), model, mode)
 
     def _table(self, name: str, tables: Path) -> ReferenceTable:
-        return read_table(name, *canon.folders(tables, self.own))
+        return read_table(name, *own_networks.folders(tables, self.own))
 
     def _compared(
         self, graph: Graph, table: ReferenceTable, model: Model, mode: str

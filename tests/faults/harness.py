@@ -22,9 +22,9 @@ from convbench.check import CheckReport
 from convbench.examination import Settings
 from convbench.launcher import Launcher
 from convbench.networks.zoo.names import architecture
+from convbench.papers.sources import tables_folder
 from convbench.parity import Parity
 from convbench.record import Entry, Environment, Journal, Measurement, Task, Unchecked
-from convbench.reference import tables_folder
 from convbench.report import markdown
 from convbench.runner import Run
 from convbench.timing import Budget

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from convbench import machine
 from convbench.base.processes.interrupts import Interrupts
+from convbench.papers.sources import tables_folder
 from convbench.record import Journal
-from convbench.reference import tables_folder
 from convbench.report import markdown, replace
 from tests.faults.harness import Harness
 from tests.faults.plans import plan

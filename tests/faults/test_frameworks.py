@@ -13,7 +13,7 @@ import pytest
 from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.launcher import Launcher
-from convbench.reference import tables_folder
+from convbench.papers.sources import tables_folder
 from tests.faults.harness import alive, foster_home, task
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]

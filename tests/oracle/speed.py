@@ -19,8 +19,8 @@ from convbench.base.importing import refer
 from convbench.base.text_tables import table
 from convbench.estimates import estimates, times_as_fast
 from convbench.own_model import OwnModel
+from convbench.papers.sources import tables_folder
 from convbench.record import Measurement, Task
-from convbench.reference import tables_folder
 from convbench.report_throughput import figure, times
 from convbench.runner import Run
 from convbench.timing import Budget

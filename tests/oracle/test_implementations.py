@@ -9,8 +9,8 @@ from importlib.metadata import version
 import pytest
 from attrs import evolve
 
-from convbench.implementations import LIBRARIES, read_implementations
-from convbench.reference import tables_folder
+from convbench.papers.implementations import LIBRARIES, read_implementations
+from convbench.papers.sources import tables_folder
 
 
 def keras_counts(entry):

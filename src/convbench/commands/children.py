@@ -11,7 +11,7 @@ from convbench.base.processes.interrupts import ENDING
 from convbench.examination import Open
 from convbench.frameworks import Variables, variables
 from convbench.launcher import Child, Launcher
-from convbench.messages import Own
+from convbench.papers.own_networks import Own
 
 SLOW: float = 3600
 """Seconds that one side may take for one network: double precision is not fast."""

@@ -29,8 +29,8 @@ from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES, names, one_of, share
 from convbench.own_model import OwnModel
+from convbench.papers.sources import tables_folder
 from convbench.record import Task
-from convbench.reference import tables_folder
 
 NETWORKS = "lenet5,mobilenet,resnet18"
 """What is compared where nothing is named: a small, a thin and a middle network."""

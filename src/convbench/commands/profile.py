@@ -18,10 +18,10 @@ from convbench.commands.words import wrapped
 from convbench.modes import DEFAULT, MODES
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES
+from convbench.papers.sources import tables_folder
 from convbench.plausibility import BESIDE
 from convbench.profiling import Profile, Row, Side, profile
 from convbench.record import Task
-from convbench.reference import tables_folder
 
 PASSES = ("forward", "backward")
 SHOWN = 15

@@ -7,7 +7,7 @@ from textwrap import fill
 
 from convbench.base.units import count
 from convbench.check import CheckReport, Finding, erratum_sentence
-from convbench.reference import Source
+from convbench.papers.sources import Source
 
 WIDTH = 100
 """Columns of a sentence on a terminal."""

@@ -15,13 +15,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from convbench.base.errors import BadOption, TableError, hint, one_line, said
-from convbench.messages import Own
+from convbench.base.errors import (
+    BadOption,
+    TableError,
+    hint,
+    one_line,
+    said,
+)
 from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import ARCHITECTURES, Entry, groups
-from convbench.reference import SOURCES, ReferenceTable, read_table, tables_folder
+from convbench.papers.sources import SOURCES, tables_folder
+from convbench.papers.tables import ReferenceTable, read_table
 
 FUNCTION = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<function>[^\W\d]\w*)")
 
@@ -127,3 +133,12 @@ def _function(file: str, module: str, function: str) -> Callable[[str], Any]:
 
 def _raising(error: BaseException) -> str:
     return f"which raises {said(error)}"
+
+
+@frozen
+class Own:
+    """The user's own networks: the folder of their tables, and where functions come from."""
+
+    folder: str
+    path: tuple[str, ...]
+    """The Python path on which the functions that describe them are found."""

@@ -17,7 +17,7 @@ from convbench.base.text_tables import table
 from convbench.base.units import count, signed
 from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
-from convbench.reference import Place, load
+from convbench.papers.toml import Place, load
 
 LIBRARIES = ("keras", "timm", "torchvision")
 

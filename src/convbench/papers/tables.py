@@ -6,100 +6,24 @@ form; a table that does not follow it is refused with the file, the table and th
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
-from convbench.base.errors import FORM, TableError, hint
-
-SHAPE_QUANTITIES = ("output", "size", "kernel", "stride", "padding")
-"""Quantities that are printed as lists of integers."""
-
-COUNT_QUANTITIES = (
-    *("channels", "parameters", "weights", "buffers", "total"),
-    *("macs", "connections", "neurons", "depth"),
+from convbench.base.errors import TableError, hint
+from convbench.papers.printed import (
+    COUNT_QUANTITIES,
+    QUANTITIES,
+    SHAPE_QUANTITIES,
+    Dims,
+    Printed,
+    Value,
+    show,
 )
-"""Quantities that are printed as one number."""
-
-QUANTITIES = SHAPE_QUANTITIES + COUNT_QUANTITIES
-
-SOURCES = "sources.toml"
-"""The bibliography's name in its folder."""
-
-_SUFFIXES = {"": 0, "K": 1, "k": 1, "thousand": 1, "M": 2, "million": 2, "B": 3, "billion": 3}
-
-_NUMBER = re.compile(
-    r"(?P<digits>([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]+)?)\s*"
-    r"(?:(?P<suffix>[KkMB]|thousand|million|billion)|[x×]10\^(?P<power>[0-9]{1,2}))?"
-)
-
-Dims: TypeAlias = tuple[int, ...]
-
-
-@frozen
-class Printed:
-    """A number as its source prints it: `138M`, `62.3 million`, `3.8×10^9`, `143,667,240`.
-
-    >>> Printed("138M").agrees(138_357_544), Printed("138.1M").agrees(138_357_544)
-    (True, False)
-    >>> Printed("2.7K", kilo=1024).agrees(2_800)
-    True
-    """
-
-    text: str
-    kilo: int = 1000
-    """What one K stands for: 1024 in a table that counts so."""
-
-    unit: Fraction = field(init=False)
-    """Value of the last printed digit."""
-
-    digits: int = field(init=False)
-    """The printed digits as one integer, so that the value is `digits * unit`."""
-
-    def __attrs_post_init__(self) -> None:
-        match = _NUMBER.fullmatch(self.text)
-        if match is None:
-            raise ValueError(f"not a number: {self.text!r}")
-        plain = match["digits"].replace(",", "")
-        whole, _, decimals = plain.partition(".")
-        if match["power"] is not None:
-            scale = Fraction(10) ** int(match["power"])
-        else:
-            scale = Fraction(self.kilo) ** _SUFFIXES[match["suffix"] or ""]
-        object.__setattr__(self, "unit", scale / 10 ** len(decimals))
-        object.__setattr__(self, "digits", int(whole + decimals))
-
-    def agrees(self, exact: int | Fraction) -> bool:
-        """Whether `exact` rounds or truncates to the printed digits."""
-        in_units = exact / self.unit
-        rounded = (in_units + Fraction(1, 2)).__floor__()
-        return self.digits in (in_units.__floor__(), rounded)
-
-    def __str__(self) -> str:
-        return self.text
-
-
-Value: TypeAlias = Printed | Dims
-
-
-def show(value: Value | int | None) -> str | None:
-    """A printed or exact value as text: `138M`, `96x55x55`, `34,944`."""
-    match value:
-        case None:
-            return None
-        case int():
-            return f"{value:,}"
-        case Printed():
-            return value.text
-        case _:
-            return "x".join(map(str, value))
+from convbench.papers.sources import SOURCES, read_sources
+from convbench.papers.toml import Place, load
 
 
 @frozen
@@ -174,58 +98,6 @@ class ReferenceTable:
         return dict(reversed(keyed))  # so that the first of equal ones is found
 
 
-@frozen
-class Source:
-    """One entry of the bibliography."""
-
-    key: str
-    title: str
-    authors: str
-    year: int
-    where: str
-
-
-def tables_folder() -> Path:
-    """Where the reference tables are: inside an installed package, or in the checkout."""
-    packaged = Path(__file__).parent / "reference_tables"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "reference_tables"
-
-
-def read_sources(folder: Path, *own: Path) -> Mapping[str, Source]:
-    """The bibliography, and what folders of the user's own add to it, if they have one.
-
-    Raises TableError where an entry is incomplete or uses a key that is taken.
-    """
-    files = (folder / SOURCES, *(f / SOURCES for f in own if (f / SOURCES).exists()))
-    return _sources(folder.name, tuple((file, _written(file)) for file in files))
-
-
-def _written(file: Path) -> tuple[int, int] | None:
-    """When a file was last written, and its size: it is parsed again if they change."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None  # whoever reads it says so
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=16)
-def _sources(
-    folder: str, files: tuple[tuple[Path, tuple[int, int] | None], ...]
-) -> Mapping[str, Source]:
-    """The bibliography in `files`, each as last written: every table is checked against it."""
-    found: dict[str, Source] = {}
-    for file, _ in files:
-        for key, entry in load(file).items():
-            place = Place(file.name, f"[{key}]")
-            if key in found:
-                wanted = f"a key that {folder}/{SOURCES} does not have"
-                raise place.refuse(wanted, key, "cite that one, or take another key")
-            fields = place.mapping(entry, {"title": str, "authors": str, "year": int, "where": str})
-            found[key] = Source(key, **fields)
-    return MappingProxyType(found)
-
-
 def read_table(name: str, folder: Path, *own: Path) -> ReferenceTable:
     """The reference table of an architecture; raises TableError with file, table and row.
 
@@ -256,54 +128,6 @@ def read_table(name: str, folder: Path, *own: Path) -> ReferenceTable:
             raise TableError(file.name, where, wanted, repr(key), remedy)
     _refuse_contradictions(file.name, rows, errata)
     return ReferenceTable(name, top["paper"], rows, errata, file.name, claims, top.get("graph"))
-
-
-@frozen
-class Place:
-    """Where in a file something stands, and how to refuse what stands there."""
-
-    file: str
-    where: str
-
-    def refuse(self, wanted: str, got: object, remedy: str | None = None) -> TableError:
-        """What to raise for something that stands here."""
-        return TableError(self.file, self.where, wanted, repr(got), remedy or FORM)
-
-    def mapping(
-        self,
-        content: object,
-        required: Mapping[str, type],
-        optional: Mapping[str, type] | None = None,
-    ) -> dict[str, Any]:
-        """`content` if it is a table with these keys and types, and no others."""
-        known = {**required, **(optional or {})}
-        if not isinstance(content, dict):
-            raise self.refuse(f"a table with {', '.join(required)}", content)
-        for key in required:
-            if key not in content:
-                raise self.refuse(f"the key {key!r}", sorted(content))
-        for key, value in content.items():
-            if key not in known:
-                raise self.refuse(f"only the keys {', '.join(known)}", key, hint(key, known))
-            if not isinstance(value, known[key]) or (known[key] is int and isinstance(value, bool)):
-                remedy = "write it in quotes" if known[key] is str else None
-                raise self.refuse(f"{key} to be of type {known[key].__name__}", value, remedy)
-            if isinstance(value, str) and not value.strip():
-                raise self.refuse(f"{key} to say something", value, "read it in the source")
-        return dict(content)
-
-    def value(self, quantity: str, text: object, kilo: int) -> Value:
-        """What a row prints of `quantity`: dimensions, or a number in its own digits."""
-        if quantity in SHAPE_QUANTITIES:
-            if isinstance(text, list) and text and all(type(n) is int for n in text):
-                return tuple(text)
-            raise self.refuse(f"{quantity} as a list of whole numbers", text)
-        if not isinstance(text, str):
-            raise self.refuse(f"{quantity} as text", text, "write the digits as printed")
-        try:
-            return Printed(text, kilo)
-        except ValueError:
-            raise self.refuse(f"{quantity} as a printed number such as '138M'", text) from None
 
 
 def _rows(file: str, number: int, content: object) -> Iterator[Row]:
@@ -401,16 +225,3 @@ def _refuse_contradictions(file: str, rows: tuple[Row, ...], errata: tuple[Errat
                 ", ".join(places) or "none",
                 "mend whichever address is misspelt" if places else "write what the row says",
             )
-
-
-def load(file: Path) -> dict[str, Any]:
-    """What a TOML file holds; raises TableError where it cannot be read."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise TableError(file.name, "", f"a file in {file.parent}", "none") from None
-    except UnicodeDecodeError as error:
-        place = f"byte {error.start}"
-        raise TableError(file.name, place, "UTF-8 text", "other bytes", "save it so") from None
-    except (ValueError, RecursionError) as error:  # no TOML, too long a number, or too deep
-        raise TableError(file.name, "", "TOML", str(error), "mend it there") from None

@@ -1,0 +1,1 @@
+"""What papers and libraries say, digit by digit: printed numbers, tables, sources."""
