@@ -41,7 +41,7 @@ FEWEST = 10
 BARE_LOOP = """
 import json, sys, time
 from convbench.networks.zoo.names import architecture
-from convbench.frameworks import load_framework, weights
+from convbench.frameworks.registry import load_framework, weights
 
 name, framework, pass_, batch, threads = sys.argv[1:]
 used = load_framework(framework)

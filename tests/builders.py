@@ -7,6 +7,7 @@ from functools import cache
 from attrs import evolve
 from hypothesis import settings
 
+from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
 from convbench.networks.builder import Builder
 from convbench.networks.graph import Graph, Node
 from convbench.networks.ops import (
@@ -23,7 +24,6 @@ from convbench.networks.ops import (
     TableConv,
 )
 from convbench.networks.zoo.names import architecture
-from convbench.observation import Observation, ObservedNode, ObservedTensor
 from convbench.papers.sources import tables_folder
 from convbench.papers.tables import ReferenceTable, read_table
 

@@ -22,11 +22,12 @@ from typing import NoReturn
 
 import numpy as np
 
-from convbench.evidence import Keep
-from convbench.frameworks import PASSES, Array, DeviceMemory, Pass, Values, require_mode
-from convbench.modes import DEFAULT
+from convbench.frameworks.arrays import Keep
+from convbench.frameworks.modes import DEFAULT
+from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
+from convbench.frameworks.protocol import PASSES, Array, DeviceMemory, Pass, Values
+from convbench.frameworks.registry import require_mode
 from convbench.networks.graph import Graph
-from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 NAME = "tests.fakes"
 VARIABLE = "CONVBENCH_FAKE_FAULT"

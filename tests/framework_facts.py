@@ -12,10 +12,11 @@ from unittest.mock import patch
 import numpy as np
 
 from convbench.base.errors import Unsupported
-from convbench.evidence import writing
-from convbench.frameworks import EVERYWHERE, load_framework
+from convbench.frameworks.arrays import writing
+from convbench.frameworks.modes import DEFAULT, SINGLE, concerns, precision
+from convbench.frameworks.protocol import EVERYWHERE
+from convbench.frameworks.registry import load_framework
 from convbench.frameworks.weights import batch, filler, moved
-from convbench.modes import DEFAULT, SINGLE, concerns, precision
 from convbench.networks.arithmetic import Tensor
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Dense, Flatten, Softmax
@@ -166,7 +167,7 @@ def _how_keras_runs(_, step):
 
 def wrong_layout(framework, folder):
     """What Keras computes if kernels were loaded with their rows as columns."""
-    from convbench.frameworks import keras  # noqa: PLC0415  (in this framework's process alone)
+    from convbench.frameworks.keras import model as keras  # noqa: PLC0415  (in this framework's process alone)
 
     right = keras.from_canonical
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import keras
 
-from convbench.frameworks import keras_trace
-from convbench.trace import Trace
+from convbench.frameworks.keras.trace import tracer
+from convbench.frameworks.trace import Trace
 
 IMAGE = (3, 8, 8)
 
 
 def traced(model, image=IMAGE) -> Trace:
-    return keras_trace.trace(model, "model", image)
+    return tracer.trace(model, "model", image)
 
 
 def functional(function, image=IMAGE):

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convbench.frameworks import EVERYWHERE, LEARNING_RATE, load_framework
+from convbench.frameworks.protocol import EVERYWHERE, LEARNING_RATE
+from convbench.frameworks.registry import load_framework
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((4, 3, 6, 6), dtype=np.float32)
@@ -30,7 +31,7 @@ def pytorch() -> dict[str, object]:
     import torch  # noqa: PLC0415  (in this framework's process alone)
     from torch import nn  # noqa: PLC0415
 
-    from convbench.frameworks.pytorch import PyTorch  # noqa: PLC0415
+    from convbench.frameworks.pytorch.model import PyTorch  # noqa: PLC0415
 
     framework, changes = PyTorch(), {}
     for pass_ in EVERYWHERE:
@@ -63,7 +64,7 @@ def keras(name: str) -> dict[str, object]:
     framework, changes = load_framework(name), {}  # first, since it chooses Keras's backend
     from keras import Input, Model, Sequential, layers, ops, regularizers  # noqa: PLC0415
 
-    from convbench.frameworks.keras_losses import cross_entropy  # noqa: PLC0415
+    from convbench.frameworks.keras.model import cross_entropy  # noqa: PLC0415
 
     for pass_ in EVERYWHERE:
         norm, dense = layers.BatchNormalization(), layers.Dense(3)

@@ -8,8 +8,8 @@ import pytest
 
 from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, cases, compared, shuffled, timed
-from convbench.frameworks import FRAMEWORKS
-from convbench.modes import MODES, concerns, variant
+from convbench.frameworks.modes import MODES, concerns, variant
+from convbench.frameworks.registry import FRAMEWORKS
 from convbench.networks.zoo.names import architecture
 from tests import fakes
 

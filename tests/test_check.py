@@ -9,9 +9,9 @@ import pytest
 from attrs import evolve
 
 from convbench.check import check
+from convbench.frameworks.observation import ObservedNode
 from convbench.networks.ops import Conv, MaxPool
 from convbench.networks.zoo.names import ARCHITECTURES
-from convbench.observation import ObservedNode
 from tests.builders import (
     changed,
     fixed,

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import pytest
 from attrs import evolve
 
-from convbench import __version__, cli, frameworks, machine, record
+from convbench import __version__, cli, machine, record
 from convbench.base.units import count
+from convbench.frameworks import registry
 from convbench.networks.zoo import names
 from convbench.papers.sources import tables_folder
 from tests import fakes, samples
@@ -171,9 +172,9 @@ def test_check_as_text_has_a_verdict_for_each(run, form):
 
 
 def test_check_without_a_framework_checks_what_is_installed(run, monkeypatch):
-    for name, place in list(frameworks.FRAMEWORKS.items()):
-        absent = frameworks.Known(place.module, ("no_such_module",), place.install)
-        monkeypatch.setitem(frameworks.FRAMEWORKS, name, absent)
+    for name, place in list(registry.FRAMEWORKS.items()):
+        absent = registry.Known(place.module, ("no_such_module",), place.install)
+        monkeypatch.setitem(registry.FRAMEWORKS, name, absent)
     done = run("check", "lenet5")
     assert done.status == cli.OK
     assert "integers" in done.out

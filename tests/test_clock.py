@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convbench import messages, worker_clock
-from convbench.frameworks import HasDeviceClock
+from convbench.frameworks.protocol import HasDeviceClock
 from convbench.worker_clock import EVENT, MOST_OVER, Clock, ClocksDisagree
 from tests import fakes
 from tests.test_worker import PREPARE, answers

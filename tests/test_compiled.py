@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.pytorch, pytest.mark.processes]
 
 BREAKS = """
 import torch
-from convbench.frameworks.pytorch_modes import runnable
+from convbench.frameworks.pytorch.modes import runnable
 
 class Breaks(torch.nn.Module):
     def forward(self, x):

@@ -13,6 +13,7 @@ from convbench.fidelity.differences import Counts
 from convbench.fidelity.explanation import Explanation
 from convbench.fidelity.ledger import COUNTED, UNUSED, ledger
 from convbench.fidelity.nearest import nearer
+from convbench.frameworks.trace import Held, Step, described
 from convbench.networks.builder import Builder
 from convbench.networks.ops import (
     Add,
@@ -32,7 +33,6 @@ from convbench.networks.ops import (
     Silu,
     Softmax,
 )
-from convbench.trace import Held, Step, described
 from tests.random_graphs import CHANGES, changed, lines_of, random_graph, rebuilt, shuffled
 
 SEEDS = range(20)

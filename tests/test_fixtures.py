@@ -8,7 +8,8 @@ import re
 import psutil
 import pytest
 
-from convbench import frameworks, processors
+from convbench import processors
+from convbench.frameworks import registry
 from convbench.timing import MIN_ROUNDS
 from tests import fakes
 from tests.benches import here, text, written_in
@@ -367,9 +368,9 @@ def test_two_at_a_time_are_refused_in_one_sentence(pytester):
 
 @pytest.mark.parametrize("more", ["", ", framework='keras'"])
 def test_a_framework_that_is_not_installed_is_said_with_the_command(pytester, monkeypatch, more):
-    for name, place in list(frameworks.FRAMEWORKS.items()):
-        absent = frameworks.Known(place.module, ("no_such_module",), place.install)
-        monkeypatch.setitem(frameworks.FRAMEWORKS, name, absent)
+    for name, place in list(registry.FRAMEWORKS.items()):
+        absent = registry.Known(place.module, ("no_such_module",), place.install)
+        monkeypatch.setitem(registry.FRAMEWORKS, name, absent)
     result = run(pytester, f"models.small, input=(1, 28, 28){more}")
     result.assert_outcomes(failed=1)
     name = "keras" if more else "pytorch"

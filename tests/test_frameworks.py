@@ -14,11 +14,11 @@ import pytest
 
 from convbench import cli
 from convbench.base.errors import FrameworkMissing, UnknownName
-from convbench.evidence import reading
-from convbench.frameworks import known, load_framework, missing, variables
+from convbench.frameworks.arrays import reading
+from convbench.frameworks.modes import DEFAULT, concerns, precision
+from convbench.frameworks.registry import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
 from convbench.launcher import Launcher
-from convbench.modes import DEFAULT, concerns, precision
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
 from convbench.parity import compare
@@ -443,7 +443,7 @@ def test_double_precision_leaves_single_precision_alone(facts, framework):
 def test_jax_has_as_many_threads_as_it_is_given():
     program = (
         "from pathlib import Path\n"
-        "from convbench.frameworks import load_framework\n"
+        "from convbench.frameworks.registry import load_framework\n"
         "load_framework('keras-jax').prepare('cpu', 5)\n"
         "names = [file.read_text() for file in Path('/proc/self/task').glob('*/comm')]\n"
         "print(names.count('tf_XLAEigen\\n'))"
@@ -516,7 +516,7 @@ def native_groups_where_onednn_is(switch):
     """What building a grouped network in the mode comes to, in a process with that variable."""
     program = (
         "from convbench.base.errors import Unsupported\n"
-        "from convbench.frameworks import load_framework\n"
+        "from convbench.frameworks.registry import load_framework\n"
         "from tests.small_graphs import GRAPHS\n"
         "keras = load_framework('keras')\n"
         "keras.prepare('cpu', 1)\n"
@@ -662,7 +662,7 @@ def test_a_framework_that_is_not_installed_says_how_to_install_it(monkeypatch, f
 @pytest.mark.pytorch
 def test_one_process_has_one_backend():
     program = (
-        "from convbench.frameworks import load_framework\n"
+        "from convbench.frameworks.registry import load_framework\n"
         "load_framework('keras')\n"
         "load_framework('keras-torch')"
     )

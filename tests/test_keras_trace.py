@@ -7,15 +7,15 @@ import sys
 import pytest
 
 from convbench.base.errors import Unsupported
+from convbench.frameworks.trace import Held, Other
 from convbench.networks.ops import BatchNorm, Conv, Pad, Silu
-from convbench.trace import Held, Other
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from keras import layers, ops  # noqa: E402
 
-from convbench.frameworks import keras_trace  # noqa: E402
+from convbench.frameworks.keras.trace import tracer  # noqa: E402
 from tests.keras_traces import closes, followed, functional, layers_of, traced  # noqa: E402
 
 pytestmark = pytest.mark.keras
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.keras
     ],
 )
 def test_a_model_of_keras_closes(name, others):
-    with keras_trace.without_weights():
+    with tracer.without_weights():
         model = getattr(keras.applications, name)(weights=None)
-    trace = traced(model, keras_trace.image_of(model))
+    trace = traced(model, tracer.image_of(model))
     assert closes(trace)
     assert trace.unused == ()
     assert {layer.name for layer in layers_of(trace) if isinstance(layer, Other)} == others
@@ -84,7 +84,7 @@ def test_a_subclassed_model_is_followed_into_its_blocks(allocated):
     if allocated:
         model = Net()
     else:
-        with keras_trace.without_weights():
+        with tracer.without_weights():
             model = Net()
     trace = traced(model)
     addresses = [step.address for step in trace.steps]
@@ -231,7 +231,7 @@ def test_a_model_is_left_as_it_was():
 
 
 def test_no_weight_takes_memory():
-    with keras_trace.without_weights():
+    with tracer.without_weights():
         model = functional(layers.Dense(7))
     traced(model)
     assert all(w._value is None for w in model.weights)
@@ -243,7 +243,7 @@ def test_very_deep_models_can_be_made():
             x = layers.ReLU()(x)
         return x
 
-    with keras_trace.without_weights():
+    with tracer.without_weights():
         model = functional(deep)
     assert len(traced(model).steps) == 601
 
@@ -311,12 +311,12 @@ def test_an_image_of_another_size_is_refused():
 
 
 def test_a_model_says_what_images_it_takes():
-    assert keras_trace.image_of(functional(layers.ReLU(), (3, 5, 6))) == (3, 5, 6)
-    assert keras_trace.image_of(functional(layers.ReLU(), (3, None, None))) is None
-    assert keras_trace.image_of(Net()) is None
+    assert tracer.image_of(functional(layers.ReLU(), (3, 5, 6))) == (3, 5, 6)
+    assert tracer.image_of(functional(layers.ReLU(), (3, None, None))) is None
+    assert tracer.image_of(Net()) is None
 
 
 def test_what_is_a_model():
-    assert keras_trace.is_model(Net())
-    assert keras_trace.is_model(layers.ReLU())
-    assert not keras_trace.is_model(Net)
+    assert tracer.is_model(Net())
+    assert tracer.is_model(layers.ReLU())
+    assert not tracer.is_model(Net)

@@ -6,16 +6,16 @@ import pytest
 from attrs import evolve
 
 from convbench.base.errors import Unsupported
+from convbench.frameworks.trace import Trace, described
 from convbench.networks.ops import AvgPool, Flatten
 from convbench.networks.zoo.names import architecture
-from convbench.trace import Trace, described
 from tests.small_graphs import GRAPHS, OTHERS
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 
-from convbench.frameworks.keras_tensorflow import framework  # noqa: E402
+from convbench.frameworks.keras.on_tensorflow import framework  # noqa: E402
 from tests.keras_traces import closes, traced  # noqa: E402
 
 pytestmark = pytest.mark.keras

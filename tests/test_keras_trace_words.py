@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convbench.frameworks.trace import Other
 from convbench.networks.ops import (
     AvgPool,
     Conv,
@@ -19,7 +20,6 @@ from convbench.networks.ops import (
     Silu,
     Softmax,
 )
-from convbench.trace import Other
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convbench.base.errors import BadLayer
-from convbench.observation import Observation, ObservedNode, ObservedTensor
+from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
 
 TENSOR = ObservedTensor((6, 1, 5, 5), trainable=True)
 NODE = ObservedNode((6, 28, 28), {"weight": TENSOR}, (5, 5), (1, 1))

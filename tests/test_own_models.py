@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convbench.frameworks import among
+from convbench.frameworks.registry import among
 from tests.benches import here, text
 from tests.conftest import ROOT
 from tests.test_fixtures import QUICK

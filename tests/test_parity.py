@@ -7,8 +7,8 @@ import pytest
 
 from convbench import record
 from convbench.base.errors import BadRecord
-from convbench.evidence import reading, writing
-from convbench.modes import precision
+from convbench.frameworks.arrays import reading, writing
+from convbench.frameworks.modes import precision
 from convbench.networks.ops import BatchNorm
 from convbench.parity import FARTHEST, Parity, compare
 from tests.builders import graph

@@ -14,7 +14,8 @@ from datetime import datetime
 import psutil
 import pytest
 
-from convbench import frameworks, report, session
+from convbench import report, session
+from convbench.frameworks import protocol, registry
 from convbench.parity import Parity
 from convbench.record import Journal
 from tests import fakes
@@ -24,7 +25,7 @@ from tests.conftest import output, wait_for
 pytestmark = pytest.mark.processes
 
 
-@pytest.mark.parametrize("name", frameworks.EVERYWHERE)
+@pytest.mark.parametrize("name", protocol.EVERYWHERE)
 def test_one_pass_alone_is_run_if_one_is_chosen(pytester, name):
     result = bench(pytester, "--bench-pass", name, "--benchmark-only", "-rP", "--bench-report", "r")
     result.assert_outcomes(passed=1, skipped=1, deselected=2)
@@ -66,7 +67,7 @@ def test_the_report_folder_has_report_journal_plot_and_index(pytester):
 )
 def test_a_real_framework_goes_the_same_way(pytester, framework, version):
     options = ("--bench-framework", framework, "--bench-report", "reports")
-    unchosen = 2 if "predict" in frameworks.known(framework).passes else 1
+    unchosen = 2 if "predict" in registry.known(framework).passes else 1
     bench(pytester, *options).assert_outcomes(passed=3, deselected=unchosen)
     for measured in measurements(pytester.path / "reports"):
         assert measured.outcome == "measured"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench import frameworks
+from convbench.frameworks import registry
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, here, measurements, text
 
@@ -99,9 +99,9 @@ def test_a_wrong_option_ends_pytest_with_one_sentence(pytester, option, sentence
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine on which neither framework is installed."""
     monkeypatch.delenv("CI", raising=False)
-    for name, place in list(frameworks.FRAMEWORKS.items()):
-        absent = frameworks.Known(place.module, ("no_such_module",), place.install)
-        monkeypatch.setitem(frameworks.FRAMEWORKS, name, absent)
+    for name, place in list(registry.FRAMEWORKS.items()):
+        absent = registry.Known(place.module, ("no_such_module",), place.install)
+        monkeypatch.setitem(registry.FRAMEWORKS, name, absent)
     return monkeypatch
 
 

@@ -12,7 +12,9 @@ from attrs import evolve, frozen
 from convbench import cli, messages, worker_profile
 from convbench.base.errors import WorkerFailed
 from convbench.commands import profile as command
-from convbench.frameworks import HasNodeSteps, load_framework, weights
+from convbench.frameworks import weights
+from convbench.frameworks.protocol import HasNodeSteps
+from convbench.frameworks.registry import load_framework
 from convbench.networks.roofline import Machine, work
 from convbench.profiling import profile
 from convbench.record import Task

@@ -17,8 +17,8 @@ from tests.small_graphs import lenet_parts
 pytestmark = pytest.mark.pytorch
 
 torch = pytest.importorskip("torch")
-pytorch_cuda = importlib.import_module("convbench.frameworks.pytorch_cuda")
-pytorch = importlib.import_module("convbench.frameworks.pytorch")
+pytorch_cuda = importlib.import_module("convbench.frameworks.pytorch.cuda")
+pytorch = importlib.import_module("convbench.frameworks.pytorch.model")
 fake_cuda = importlib.import_module("tests.fake_cuda")
 
 GRAPH = lenet_parts()
@@ -141,7 +141,7 @@ def test_a_pytorch_that_does_not_tell_the_size_of_the_cache_makes_no_copies(monk
 
 KERAS = """
 import numpy as np, pytest, torch
-from convbench.frameworks import load_framework
+from convbench.frameworks.registry import load_framework
 from convbench.frameworks.weights import batch, filler
 from tests.fake_cuda import FakeCuda
 from tests.small_graphs import lenet_parts

@@ -9,15 +9,15 @@ import pytest
 from attrs import evolve
 
 from convbench.base.errors import Unsupported
+from convbench.frameworks.trace import Other, described
 from convbench.networks.ops import AvgPool, Conv, Flatten, Input, Pad
 from convbench.networks.zoo.names import architecture
-from convbench.trace import Other, described
 from tests.small_graphs import GRAPHS, OTHERS
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-pytorch = pytest.importorskip("convbench.frameworks.pytorch")
-pytorch_trace = pytest.importorskip("convbench.frameworks.pytorch_trace")
+pytorch = pytest.importorskip("convbench.frameworks.pytorch.model")
+pytorch_trace = pytest.importorskip("convbench.frameworks.pytorch.trace.tracer")
 trace = pytorch_trace.trace
 
 pytestmark = pytest.mark.pytorch

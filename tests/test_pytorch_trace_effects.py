@@ -239,7 +239,7 @@ def test_dropout_that_is_never_off_is_a_doubt():
 
 
 def test_a_loop_that_does_not_end_is_given_up(monkeypatch):
-    monkeypatch.setattr("convbench.frameworks.pytorch_trace_recorder.MOST_STEPS", 100)
+    monkeypatch.setattr("convbench.frameworks.pytorch.trace.recorder.MOST_STEPS", 100)
 
     def end(net, x):  # noqa: ARG001
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convbench.base.errors import Unsupported
+from convbench.frameworks.trace import Other
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -29,11 +30,10 @@ from convbench.networks.ops import (
     Softmax,
     Upsample,
 )
-from convbench.trace import Other
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
-trace = pytest.importorskip("convbench.frameworks.pytorch_trace").trace
+trace = pytest.importorskip("convbench.frameworks.pytorch.trace.tracer").trace
 
 pytestmark = pytest.mark.pytorch
 

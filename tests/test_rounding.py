@@ -9,7 +9,7 @@ import pytest
 
 from convbench import record
 from convbench.base.errors import BadRecord
-from convbench.evidence import writing
+from convbench.frameworks.arrays import writing
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Conv, Dense, Flatten, MaxPool, Relu, Relu6, Softmax

@@ -17,7 +17,7 @@ import pytest
 
 import convbench
 from convbench.base.errors import BadRecord
-from convbench.evidence import reading
+from convbench.frameworks.arrays import reading
 from convbench.record import Journal
 from convbench.report import markdown
 from tests.samples import write_run, write_sources

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from convbench import machine, messages, worker_attain
-from convbench.frameworks import HasPeaks, load_framework
+from convbench.frameworks.protocol import HasPeaks
+from convbench.frameworks.registry import load_framework
 from tests import fakes
 from tests.test_worker import answers
 

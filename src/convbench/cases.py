@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias, TypeVar
 from attrs import evolve, frozen
 
 from convbench.base.errors import UnknownName, Unsupported
-from convbench.frameworks import FRAMEWORKS, known
-from convbench.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
+from convbench.frameworks.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
+from convbench.frameworks.registry import FRAMEWORKS, known
 from convbench.networks.zoo.names import architecture
 
 Item = TypeVar("Item")

@@ -14,9 +14,9 @@ from attrs import evolve, frozen
 
 from convbench import quantities
 from convbench.base.errors import TableError, UnknownName, hint
+from convbench.frameworks.observation import Observation, ObservedNode
 from convbench.networks.graph import NETWORK, Graph, Node
 from convbench.networks.ops import Shape
-from convbench.observation import Observation, ObservedNode
 from convbench.papers.printed import Printed, Value, show
 from convbench.papers.sources import Source
 from convbench.papers.tables import Claim, Erratum, ReferenceTable, Row

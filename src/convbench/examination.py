@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench import evidence, messages
+from convbench import messages
 from convbench.base.errors import WorkerFailed
+from convbench.frameworks import arrays
+from convbench.frameworks.modes import DEFAULT, precision, variant
 from convbench.launcher import Child
-from convbench.modes import DEFAULT, precision, variant
 from convbench.networks.graph import Graph
 from convbench.parity import Parity, compare
 from convbench.rounding import UNIT, Rounding, judge
@@ -71,7 +72,7 @@ def rounding(graph: Graph, side: Side, dtype: str, settings: Settings, open_: Op
 def _room(label: str, files: int) -> Iterator[tuple[Path, ...]]:
     """Files for what sides compute; raises WorkerFailed if there is no room for them."""
     try:
-        with evidence.room(files) as paths:
+        with arrays.room(files) as paths:
             yield paths
     except OSError as error:
         why = f"no temporary file can be used: {error.strerror or error}"

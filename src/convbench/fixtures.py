@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import Attribute, evolve, field, frozen
 
-from convbench import frameworks, machine
+from convbench import machine
 from convbench.base.errors import BadOption, ConvbenchError, OtherFramework
 from convbench.base.importing import Maker, Reference, refer, used_by
 from convbench.base.units import Second
-from convbench.frameworks import DEFAULT_FRAMEWORKS, EVERYWHERE, FRAMEWORKS
+from convbench.frameworks import registry
+from convbench.frameworks.protocol import EVERYWHERE
+from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Shape
 from convbench.networks.zoo import names as architectures
@@ -200,7 +202,7 @@ def _task(config: pytest.Config, make: Reference, asked: Asked) -> Task:
     """The first pass as a task, with what the command line or the machine says of the rest."""
     state = config.stash[STATE]
     framework = asked.framework or _likely(make.module)
-    missing = frameworks.missing(framework)
+    missing = registry.missing(framework)
     if missing is not None:
         raise missing
     return Task(
@@ -218,10 +220,10 @@ def _likely(module: str) -> str:
 
     A worker of another framework than the model's says so: this only spares it the start.
     """
-    used = frameworks.among(used_by(module))
+    used = registry.among(used_by(module))
     if len(used) == 1:
         return used[0]
-    installed = [name for name in FRAMEWORKS if frameworks.missing(name) is None]
+    installed = [name for name in FRAMEWORKS if registry.missing(name) is None]
     return next(iter(installed or FRAMEWORKS))
 
 

@@ -14,7 +14,7 @@ from attrs import frozen
 from convbench import machine
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Byte, size
-from convbench.modes import parts
+from convbench.frameworks.modes import parts
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm, Conv, Dense, Dropout, Flatten
 from convbench.record import Task

@@ -12,7 +12,7 @@ from convbench import record
 from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.base.units import Byte, Second
 from convbench.check import CheckReport
-from convbench.modes import DEFAULT
+from convbench.frameworks.modes import DEFAULT
 from convbench.own_model import OwnModel
 from convbench.papers.own_networks import Own
 from convbench.record import Memory, Task

@@ -13,12 +13,13 @@ from typing import Any
 
 from attrs import frozen
 
-from convbench import frameworks
 from convbench.base.errors import BadOption, UnknownName, Unsupported
 from convbench.base.units import SIZES, Byte, Second, byte_count
 from convbench.cases import LARGEST, Batch, Case, cases
-from convbench.frameworks import DEFAULT_FRAMEWORKS, FRAMEWORKS, PASSES
-from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE
+from convbench.frameworks import registry
+from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE
+from convbench.frameworks.protocol import PASSES
+from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
 from convbench.networks.zoo import names as architectures
 from convbench.papers import own_networks as canon
 from convbench.papers.own_networks import Own
@@ -144,14 +145,14 @@ class Options:
         named = config.getoption("bench_framework")
         chosen = _names(config, "framework") if named is not None else DEFAULT_FRAMEWORKS
         for name in chosen:
-            frameworks.known(name)
+            registry.known(name)
         device = config.getoption("bench_device")
         if device is not None:
             one_of("device", device, DEVICES)
         passes = _names(config, "pass")
         for name in passes:
             one_of("pass", name, PASSES)
-            if not any(name in frameworks.known(framework).passes for framework in chosen):
+            if not any(name in registry.known(framework).passes for framework in chosen):
                 why = f"{' and '.join(chosen)} has none"
                 raise Unsupported(f"pass {name}", why, "choose --bench-framework keras")
         dtypes = _names(config, "dtype")

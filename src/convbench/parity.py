@@ -17,7 +17,7 @@ from attrs.validators import in_
 
 from convbench.base.errors import BadRecord
 from convbench.base.units import Second
-from convbench.evidence import Array, Found, Kind, reading
+from convbench.frameworks.arrays import Array, Found, Kind, reading
 from convbench.networks.graph import Graph
 
 SAME = {"float64": 1e-9, "float32": 1e-4}

@@ -14,8 +14,8 @@ from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.base.stats import Interval, median_of
 from convbench.base.units import Second
+from convbench.frameworks.modes import DEFAULT, variant
 from convbench.launcher import Child
-from convbench.modes import DEFAULT, variant
 from convbench.networks.graph import Graph
 from convbench.networks.layer_facts import kind
 from convbench.networks.roofline import VALUE_BYTES, Machine, Pass, work

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 from math import prod
 from typing import TypeAlias
 
+from convbench.frameworks.observation import Observation
 from convbench.networks import arithmetic
 from convbench.networks.graph import NETWORK, Graph, Node
 from convbench.networks.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
-from convbench.observation import Observation
 
 Exact: TypeAlias = int | Shape | None
 """A count, dimensions, or nothing where the place has no such quantity."""

@@ -29,8 +29,8 @@ from cattrs.v import format_exception as _usual
 from convbench.base.errors import BadRecord, one_line
 from convbench.base.units import Byte, ImagesPerSecond, Second
 from convbench.check import CheckReport
+from convbench.frameworks.modes import DEFAULT, SINGLE, variant
 from convbench.gpu_use import GpuUse
-from convbench.modes import DEFAULT, SINGLE, variant
 from convbench.parity import Parity
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convbench.base.errors import one_line
-from convbench.modes import DEFAULT, SINGLE
+from convbench.frameworks.modes import DEFAULT, SINGLE
 from convbench.record import Environment, Measurement
 
 RUNS = {

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from convbench.base.text_tables import ABSENT, table
 from convbench.estimates import Estimate, times_as_fast
-from convbench.modes import DEFAULT, MODES, SINGLE, parts
+from convbench.frameworks.modes import DEFAULT, MODES, SINGLE, parts
 from convbench.report_throughput import Proven, parity_of, times
 
 NOTE = (

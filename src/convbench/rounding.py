@@ -32,7 +32,7 @@ from attrs import frozen
 from numpy.lib.stride_tricks import sliding_window_view
 
 from convbench.base.units import Second
-from convbench.evidence import Array, Found, Kind, reading
+from convbench.frameworks.arrays import Array, Found, Kind, reading
 from convbench.networks.graph import Graph
 from convbench.networks.ops import MaxPool, Relu, Relu6
 from convbench.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays

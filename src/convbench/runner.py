@@ -22,10 +22,10 @@ from convbench.base.units import Second
 from convbench.batch_search import Found, largest, smaller_than
 from convbench.check import CheckReport, condensed
 from convbench.examination import Settings, Side, parity
-from convbench.frameworks import Variables, variables
+from convbench.frameworks.modes import DEFAULT, variant
+from convbench.frameworks.registry import Variables, variables
 from convbench.gpu import Watch
 from convbench.launcher import Child, Launcher
-from convbench.modes import DEFAULT, variant
 from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import architecture
 from convbench.own_model import OwnModel

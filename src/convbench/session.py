@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from convbench import frameworks, machine, options
+from convbench import machine, options
 from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.base.processes.interrupts import Interrupts
 from convbench.base.units import Byte, Second
 from convbench.cases import LARGEST, Batch, Case, Timed, timed
-from convbench.frameworks import PASSES
+from convbench.frameworks import registry
+from convbench.frameworks.protocol import PASSES
 from convbench.launcher import Launcher
 from convbench.options import Options
 from convbench.papers.own_networks import Own
@@ -168,7 +169,7 @@ def refuse_xdist(config: pytest.Config) -> None:
 
 def refuse_missing(state: State, framework: str) -> None:
     """Skips what needs a framework that is not installed; fails if it was asked for, or in CI."""
-    absent: FrameworkMissing | None = frameworks.missing(framework)
+    absent: FrameworkMissing | None = registry.missing(framework)
     if absent is None:
         return
     if state.options.asked_for:

@@ -24,7 +24,6 @@ from typing import BinaryIO, NoReturn
 from attrs import define, evolve, field
 
 from convbench import (
-    evidence,
     host_memory,
     machine,
     memory_needs,
@@ -46,20 +45,14 @@ from convbench.base.errors import (
 from convbench.base.processes import descendants
 from convbench.base.units import Byte, Second
 from convbench.check import CheckReport, check, condensed
-from convbench.frameworks import (
-    Framework,
-    HasDeviceClock,
-    Model,
-    Pass,
-    libraries,
-    load_framework,
-    weights,
-)
-from convbench.modes import SINGLE, variant
+from convbench.frameworks import arrays, weights
+from convbench.frameworks.modes import SINGLE, variant
+from convbench.frameworks.observation import Observation
+from convbench.frameworks.protocol import Framework, HasDeviceClock, Model, Pass
+from convbench.frameworks.registry import libraries, load_framework
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
-from convbench.observation import Observation
 from convbench.papers import own_networks
 from convbench.papers.tables import ReferenceTable, read_table
 from convbench.record import Memory, Task
@@ -317,7 +310,7 @@ class Child:
         batch = weights.batch(graph, request.batch, request.seed)
         if request.moved:
             values, batch = weights.moved(values, batch, request.moved)
-        with evidence.writing(Path(request.path)) as keep:
+        with arrays.writing(Path(request.path)) as keep:
             framework.examine(
                 graph, values, batch, request.steps, keep, mode=request.mode, dtype=request.dtype
             )

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from convbench import machine
 from convbench.base.errors import Unsupported
 from convbench.base.units import Byte, Second
-from convbench.frameworks import Framework, HasPeaks, Peaks
+from convbench.frameworks.protocol import Framework, HasPeaks, Peaks
 from convbench.messages import Attain, Attained
 from convbench.networks.roofline import VALUE_BYTES
 

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Second, seconds
-from convbench.frameworks import DeviceClock
+from convbench.frameworks.protocol import DeviceClock
 
 RESOLUTION: Second = get_clock_info("perf_counter").resolution
 """What a coarse clock calls no time at all may have been so long."""

@@ -21,7 +21,8 @@ from convbench.base.errors import (
 )
 from convbench.base.processes.provenance import imported
 from convbench.base.units import Byte, Second, count, shape
-from convbench.frameworks import Framework, OwnModels, Pass, among, known
+from convbench.frameworks.protocol import Framework, OwnModels, Pass
+from convbench.frameworks.registry import among, known
 from convbench.messages import Outlined, PrepareOwn
 from convbench.own_model import OwnModel
 
@@ -52,7 +53,7 @@ def outline(own: OwnModel) -> Outlined:
 
     Raises ConvbenchError, such as for a model that cannot be traced, and what the model raises.
     """
-    from convbench.fidelity.loading import tracer_of  # noqa: PLC0415  (pandas, in every worker)
+    from convbench.frameworks.tracers import tracer_of  # noqa: PLC0415  (pandas, in every worker)
 
     model = _maker(own)()
     tracer = tracer_of(model)

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from convbench.base.errors import Unsupported
 from convbench.base.units import Second
-from convbench.frameworks import Array, Framework, HasNodeSteps, Model, Pass
+from convbench.frameworks.protocol import Array, Framework, HasNodeSteps, Model, Pass
 from convbench.messages import NodeTime, Profiled
 
 BUDGET: Second = 0.05

@@ -22,7 +22,7 @@ from typing import NoReturn
 import numpy as np
 import psutil
 
-from convbench.frameworks import DeviceMemory
+from convbench.frameworks.protocol import DeviceMemory
 from tests import fakes
 
 NAME = "tests.faults.framework"

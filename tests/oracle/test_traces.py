@@ -6,9 +6,9 @@ import warnings
 
 import pytest
 
-from convbench.frameworks.pytorch_trace import trace, without_weights
+from convbench.frameworks.pytorch.trace.tracer import trace, without_weights
+from convbench.frameworks.trace import Other
 from convbench.networks.zoo.names import architecture
-from convbench.trace import Other
 from tests.oracle.test_implementations import ENTRIES, import_torchvision
 
 WITHOUT_OP = {"adaptive average pool", "stochastic depth"}

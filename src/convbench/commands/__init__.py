@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convbench import frameworks
 from convbench.base.errors import UnknownName
+from convbench.frameworks import registry
 
 OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
 FORMATS = ("table", "json", "markdown")
@@ -24,20 +24,20 @@ def print_json(content: object) -> None:
 
 def installed() -> list[str]:
     """The frameworks that are meant where none is named, as far as they can be used here."""
-    return [name for name in frameworks.DEFAULT_FRAMEWORKS if frameworks.missing(name) is None]
+    return [name for name in registry.DEFAULT_FRAMEWORKS if registry.missing(name) is None]
 
 
 def named(text: str) -> list[str]:
     """The frameworks that an option lists; raises UnknownName, FrameworkMissing."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise UnknownName("framework", text, tuple(frameworks.FRAMEWORKS))
+        raise UnknownName("framework", text, tuple(registry.FRAMEWORKS))
     return [usable(name) for name in names]
 
 
 def usable(name: str) -> str:
     """`name` if it is a framework that is installed; raises UnknownName, FrameworkMissing."""
-    absent = frameworks.missing(name)
+    absent = registry.missing(name)
     if absent is not None:
         raise absent
     return name

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from convbench.base.processes.interrupts import ENDING
 from convbench.examination import Open
-from convbench.frameworks import Variables, variables
+from convbench.frameworks.registry import Variables, variables
 from convbench.launcher import Child, Launcher
 from convbench.papers.own_networks import Own
 

@@ -15,7 +15,7 @@ from convbench.base.text_tables import ABSENT, table
 from convbench.base.units import size
 from convbench.commands import OK, installed, print_json
 from convbench.commands.children import cleaning_up, workers
-from convbench.modes import DEFAULT
+from convbench.frameworks.modes import DEFAULT
 from convbench.record import Environment, as_json
 
 

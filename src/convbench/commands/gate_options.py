@@ -19,13 +19,13 @@ from convbench.base.units import Second
 from convbench.cases import cases, timed
 from convbench.commands import MOST, installed, named, positive
 from convbench.examination import Settings
-from convbench.frameworks import PASSES
+from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
+from convbench.frameworks.protocol import PASSES
 from convbench.gate import node_ids
 from convbench.gate.running import Plan
 from convbench.gate.sides import Side, alike
 from convbench.gate.subjects import subjects
 from convbench.gate.values import Quantity, Role
-from convbench.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES, names, one_of, share
 from convbench.own_model import OwnModel

@@ -13,7 +13,7 @@ from convbench.cases import Case, cases
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, parity
-from convbench.modes import DEFAULT, MODES
+from convbench.frameworks.modes import DEFAULT, MODES
 from convbench.networks.zoo import names as architectures
 from convbench.parity import SAME, Parity
 from convbench.record import as_json

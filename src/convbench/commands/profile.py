@@ -15,7 +15,7 @@ from convbench.cases import cases
 from convbench.commands import OK, installed, named, positive, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.commands.words import wrapped
-from convbench.modes import DEFAULT, MODES
+from convbench.frameworks.modes import DEFAULT, MODES
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES
 from convbench.papers.sources import tables_folder

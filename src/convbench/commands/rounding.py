@@ -13,7 +13,7 @@ from convbench.cases import cases
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, rounding
-from convbench.modes import DEFAULT
+from convbench.frameworks.modes import DEFAULT
 from convbench.networks.zoo import names as architectures
 from convbench.parity import ORDER
 from convbench.record import as_json

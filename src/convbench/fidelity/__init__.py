@@ -9,12 +9,12 @@ from convbench.base.errors import UnknownName, Unsupported
 from convbench.fidelity.evaluation import apart
 from convbench.fidelity.explanation import KINDS, Explanation
 from convbench.fidelity.ledger import Ledger, ledger
-from convbench.fidelity.loading import Tracer, tracer_of
 from convbench.fidelity.nearest import nearer
+from convbench.frameworks.trace import Trace, described
+from convbench.frameworks.tracers import Tracer, tracer_of
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Shape
 from convbench.networks.zoo.names import architecture
-from convbench.trace import Trace, described
 
 
 def explain(

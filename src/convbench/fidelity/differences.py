@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from convbench.fidelity.features import ACTIVATIONS, NORMALIZATIONS, POOLINGS, Features, Value
 from convbench.fidelity.matching import Pair, Side
-from convbench.trace import Held
+from convbench.frameworks.trace import Held
 
 
 @frozen

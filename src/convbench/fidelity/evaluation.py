@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from convbench.fidelity.ledger import CONVENTIONS, UNUSED, Entry, ledger
 from convbench.fidelity.normal_form import rewritten, without_ends
+from convbench.frameworks.trace import Other, Step, Trace
 from convbench.networks.ops import Dropout
-from convbench.trace import Other, Step, Trace
 
 RANDOM = (
     *("stochastic depth", "dropout of parts", "dropout1d", "dropout2d", "dropout3d"),

@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import asdict, frozen
 
+from convbench.frameworks.trace import Held, Other, Step
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -39,7 +40,6 @@ from convbench.networks.ops import (
     TableConv,
     Upsample,
 )
-from convbench.trace import Held, Other, Step
 
 Value: TypeAlias = int | float | bool | str | tuple[int, ...] | None
 Settings: TypeAlias = Mapping[str, Value]

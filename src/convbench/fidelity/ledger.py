@@ -14,7 +14,7 @@ from convbench.fidelity.matching import Side, match
 from convbench.fidelity.normal_form import normal
 from convbench.fidelity.runs import settled
 from convbench.fidelity.wiring import rewired
-from convbench.trace import Held, Trace
+from convbench.frameworks.trace import Held, Trace
 
 COUNTED = "statistics counted as parameters"
 COUNTED_TOO = "frozen values counted as parameters"

@@ -17,7 +17,7 @@ from attrs import frozen
 from convbench.fidelity.assignment import assigned
 from convbench.fidelity.features import WEIGHTED, Features, Settings, family, features
 from convbench.fidelity.order import Layout, branches, canonical, kernel_of, layout, main_output
-from convbench.trace import Trace
+from convbench.frameworks.trace import Trace
 
 Pair: TypeAlias = tuple[int | None, int | None]
 """A position in our model and one in theirs; None where there is no partner."""

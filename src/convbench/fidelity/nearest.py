@@ -8,8 +8,8 @@ from functools import cache
 from convbench.base.errors import ConvbenchError
 from convbench.fidelity.explanation import LONGEST, grouped
 from convbench.fidelity.ledger import CONVENTIONS, Ledger, ledger
+from convbench.frameworks.trace import Trace, described
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
-from convbench.trace import Trace, described
 
 WITHIN = 0.02
 """How far parameters may be apart for a network to be looked at, relative to the model's."""

@@ -12,6 +12,7 @@ from math import prod
 
 from attrs import evolve, frozen
 
+from convbench.frameworks.trace import Other, Step, Trace
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -31,7 +32,6 @@ from convbench.networks.ops import (
     Silu,
     Softmax,
 )
-from convbench.trace import Other, Step, Trace
 
 
 @frozen

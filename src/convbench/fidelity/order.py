@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convbench.fidelity.features import JOINS, WEIGHTED, Features
-from convbench.trace import Trace
+from convbench.frameworks.trace import Trace
 
 Layout = Mapping[int, Sequence[int]]
 """The inputs of a step in the order in which they are visited, where they are several."""

@@ -30,12 +30,12 @@ from convbench.base.errors import (
     Unsupported,
 )
 from convbench.base.processes.programs import Interpreter, inherited, programs_of
-from convbench.frameworks import FRAMEWORKS, known
+from convbench.frameworks.modes import DTYPES, MODES, offers, parts
+from convbench.frameworks.registry import FRAMEWORKS, known
 from convbench.gate import revisions
 from convbench.gate.revisions import Installation, Revision
 from convbench.gate.values import ROLES, Role
 from convbench.launcher import Child, Launcher
-from convbench.modes import DTYPES, MODES, offers, parts
 
 OWN = (".", "this")
 PLACES = ("/", "./", "../", "~/")

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-from convbench.frameworks import variables
+from convbench.frameworks.registry import variables
 from convbench.gate import pairs
 from convbench.gate.sides import Side
 from convbench.gate.templates import Served, Templates

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-from convbench.frameworks import Variables
+from convbench.frameworks.registry import Variables
 from convbench.gate.pairs import Open
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, Role

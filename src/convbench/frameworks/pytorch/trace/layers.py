@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convbench.frameworks.pytorch_trace_calls import Call, shape_of
-from convbench.frameworks.pytorch_trace_recorder import Handler, Recorder
+from convbench.frameworks.pytorch.trace.calls import Call, shape_of
+from convbench.frameworks.pytorch.trace.recorder import Handler, Recorder
+from convbench.frameworks.trace import Other
 from convbench.networks.ops import (
     AvgPool,
     BatchNorm,
@@ -30,7 +31,6 @@ from convbench.networks.ops import (
     Softmax,
     same,
 )
-from convbench.trace import Other
 
 
 def _two(value: Any) -> Pair:

@@ -8,9 +8,9 @@ from functools import cached_property
 import keras
 from attrs import frozen
 
-from convbench.frameworks import Array
-from convbench.frameworks.channels_last import image_before, to_canonical
-from convbench.frameworks.keras_layers import Kinds
+from convbench.frameworks.keras.layers import Kinds
+from convbench.frameworks.keras.layout import image_before, to_canonical
+from convbench.frameworks.protocol import Array
 from convbench.networks.graph import Graph, Node
 
 _CANONICAL = {

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from convbench.base.errors import Unsupported, telling_line
-from convbench.frameworks import Libraries
-from convbench.modes import SINGLE, parts
+from convbench.frameworks.modes import SINGLE, parts
+from convbench.frameworks.protocol import Libraries
 
 
 def libraries() -> Libraries:

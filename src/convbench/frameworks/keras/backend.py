@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import keras
 
-from convbench.frameworks import DeviceClock, DeviceMemory, Libraries
-from convbench.frameworks.keras_layers import Kinds
+from convbench.frameworks.keras.layers import Kinds
+from convbench.frameworks.protocol import DeviceClock, DeviceMemory, Libraries
 
-Loss: TypeAlias = Callable[[Any, Any], Any]
+LossFunction: TypeAlias = Callable[[Any, Any], Any]
 """Of labels and a model's answer, in batch."""
 
 Wanted: TypeAlias = Callable[[Any, Any, Any], Any]
@@ -46,7 +46,7 @@ class Backend(ABC):
     def training(
         self,
         model: keras.Model,
-        loss: Loss,
+        loss: LossFunction,
         optimizer: keras.Optimizer | None,
         wanted: Wanted,
         mode: str,

@@ -18,9 +18,21 @@ import numpy as np
 from keras import ops
 
 from convbench.base.errors import FrameworkMissing, Unsupported
-from convbench.evidence import Keep
-from convbench.frameworks import (
-    FRAMEWORKS,
+from convbench.frameworks.arrays import Keep
+from convbench.frameworks.keras.backend import Backend, LossFunction
+from convbench.frameworks.keras.examine import examine, mixed, precision
+from convbench.frameworks.keras.layers import apply, layer_for
+from convbench.frameworks.keras.layout import (
+    canonical_shape,
+    from_canonical,
+    image_before,
+    images_last,
+    shape_first,
+)
+from convbench.frameworks.keras.network import Network
+from convbench.frameworks.modes import DEFAULT, SINGLE
+from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
+from convbench.frameworks.protocol import (
     LEARNING_RATE,
     MOMENTUM,
     Array,
@@ -29,24 +41,10 @@ from convbench.frameworks import (
     Libraries,
     Pass,
     Values,
-    require_mode,
 )
-from convbench.frameworks.channels_last import (
-    canonical_shape,
-    from_canonical,
-    image_before,
-    images_last,
-    shape_first,
-)
-from convbench.frameworks.keras_backend import Backend, Loss
-from convbench.frameworks.keras_examine import examine, mixed, precision
-from convbench.frameworks.keras_layers import apply, layer_for
-from convbench.frameworks.keras_losses import LOSSES, cross_entropy
-from convbench.frameworks.keras_network import Network
-from convbench.modes import DEFAULT, SINGLE
-from convbench.networks.graph import Graph
+from convbench.frameworks.registry import FRAMEWORKS, require_mode
+from convbench.networks.graph import Graph, Loss
 from convbench.networks.ops import Input
-from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 
 class Keras:
@@ -204,7 +202,7 @@ class Keras:
         return step
 
     def _training(
-        self, model: keras.Model, loss: Loss, pass_: Pass, network: Network | None = None
+        self, model: keras.Model, loss: LossFunction, pass_: Pass, network: Network | None = None
     ) -> Callable[[Any, Any], Any]:
         """A step that returns its gradients, or one that uses them and returns its loss."""
         mode, dtype = (network.mode, network.dtype) if network else (DEFAULT, SINGLE)
@@ -247,3 +245,50 @@ class Keras:
 def _answering(model: Network) -> keras.Model:
     """The part of a network that leads to its answer."""
     return keras.Model(model.native.input, model.layer(model.description.output.address).output)
+
+
+def cross_entropy(model: keras.Model) -> Callable[[Any, Any], Any]:
+    """Cross-entropy of logits, or of probabilities if the model ends in a softmax."""
+    last = model
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
+    softmax = isinstance(last, keras.layers.Softmax)
+    softmax |= getattr(last, "activation", None) is keras.activations.softmax
+    loss: Callable[[Any, Any], Any] = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=not softmax
+    )
+    return loss
+
+
+def _classes(labels: Any, logits: Any) -> Any:
+    """The mean cross-entropy of a batch, by Keras's function.
+
+    Its class of that name turns labels into the precision of the loss first, and bfloat16 has no
+    odd number above 256: class 257 would be taken for 256.
+    """
+    losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return ops.mean(losses)
+
+
+def _distance(labels: Any, distances: Any) -> Any:
+    """Cross-entropy of the negative distances: LeNet-5's discriminative criterion."""
+    return _classes(labels, -distances)
+
+
+def _binary(labels: Any, logits: Any) -> Any:
+    targets = ops.cast(labels, logits.dtype)
+    return keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits[:, 0])
+
+
+def _squared_error(labels: Any, outputs: Any) -> Any:
+    """Squared error to +1 for the class and -1 for the others."""
+    targets = 2 * ops.one_hot(labels, outputs.shape[1], dtype=outputs.dtype) - 1
+    return ops.mean(ops.square(outputs - targets))
+
+
+LOSSES: dict[Loss, Callable[[Any, Any], Any]] = {
+    "cross_entropy": _classes,
+    "binary_cross_entropy": _binary,
+    "distance": _distance,
+    "squared_error": _squared_error,
+}

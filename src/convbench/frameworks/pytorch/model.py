@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from convbench.base.errors import Unsupported
-from convbench.evidence import Keep
-from convbench.frameworks import (
-    FRAMEWORKS,
+from convbench.frameworks.arrays import Keep
+from convbench.frameworks.modes import DEFAULT, SINGLE, parts
+from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
+from convbench.frameworks.protocol import (
     LEARNING_RATE,
     MOMENTUM,
     Array,
@@ -22,12 +23,11 @@ from convbench.frameworks import (
     NodeStep,
     Pass,
     Values,
-    require_mode,
 )
-from convbench.frameworks.pytorch_cuda import Queue, in_turn
-from convbench.frameworks.pytorch_examine import examine
-from convbench.frameworks.pytorch_layers import allocate_arrays, module_for
-from convbench.frameworks.pytorch_modes import (
+from convbench.frameworks.pytorch.cuda import Queue, in_turn
+from convbench.frameworks.pytorch.examine import examine
+from convbench.frameworks.pytorch.layers import allocate_arrays, module_for
+from convbench.frameworks.pytorch.modes import (
     autocast,
     laid_out,
     libraries,
@@ -35,12 +35,11 @@ from convbench.frameworks.pytorch_modes import (
     require_compiler,
     runnable,
 )
-from convbench.frameworks.pytorch_peaks import PyTorchPeaks
-from convbench.frameworks.pytorch_profile import node_steps
-from convbench.modes import DEFAULT, SINGLE, parts
+from convbench.frameworks.pytorch.nodes import node_steps
+from convbench.frameworks.pytorch.peaks import PyTorchPeaks
+from convbench.frameworks.registry import FRAMEWORKS, require_mode
 from convbench.networks.graph import Graph, Loss
 from convbench.networks.ops import BatchNorm, Input
-from convbench.observation import Observation, ObservedNode, ObservedTensor
 
 
 class _Distance(nn.Module):

@@ -10,8 +10,8 @@ from typing import Any
 
 from keras import layers
 
-from convbench.frameworks import keras_layers as own
-from convbench.frameworks.keras_trace_parts import (
+from convbench.frameworks.keras import layers as own
+from convbench.frameworks.keras.trace.parts import (
     Call,
     Handler,
     Part,
@@ -26,6 +26,7 @@ from convbench.frameworks.keras_trace_parts import (
     positions,
     settings,
 )
+from convbench.frameworks.trace import Held, Layer, Other
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -37,7 +38,6 @@ from convbench.networks.ops import (
     Shape,
     Upsample,
 )
-from convbench.trace import Held, Layer, Other
 
 _FOLLOWED = (
     *(layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax),

@@ -11,9 +11,9 @@ import jax
 import keras
 
 from convbench.base.errors import Unsupported
-from convbench.frameworks import DeviceMemory
-from convbench.frameworks.keras import Keras
-from convbench.frameworks.keras_backend import Backend, Loss, Wanted
+from convbench.frameworks.keras.backend import Backend, LossFunction, Wanted
+from convbench.frameworks.keras.model import Keras
+from convbench.frameworks.protocol import DeviceMemory
 
 
 class Jax(Backend):
@@ -58,7 +58,7 @@ class Jax(Backend):
     def training(
         self,
         model: keras.Model,
-        loss: Loss,
+        loss: LossFunction,
         optimizer: keras.Optimizer | None,
         wanted: Wanted,
         mode: str,  # noqa: ARG002

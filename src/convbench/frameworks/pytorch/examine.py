@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from convbench.evidence import Keep
-from convbench.frameworks import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
+from convbench.frameworks.arrays import Keep
+from convbench.frameworks.protocol import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
 
 
 def examine(

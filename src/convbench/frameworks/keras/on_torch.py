@@ -11,12 +11,12 @@ import keras
 import torch
 
 from convbench.base.errors import Unsupported
-from convbench.frameworks import DeviceClock, DeviceMemory, Libraries
-from convbench.frameworks.keras import Keras
-from convbench.frameworks.keras_backend import Backend, Loss, Wanted
-from convbench.frameworks.keras_layers import Kinds
-from convbench.frameworks.pytorch_cuda import Queue, in_turn
-from convbench.frameworks.pytorch_modes import libraries
+from convbench.frameworks.keras.backend import Backend, LossFunction, Wanted
+from convbench.frameworks.keras.layers import Kinds
+from convbench.frameworks.keras.model import Keras
+from convbench.frameworks.protocol import DeviceClock, DeviceMemory, Libraries
+from convbench.frameworks.pytorch.cuda import Queue, in_turn
+from convbench.frameworks.pytorch.modes import libraries
 
 
 class Torch(Backend):
@@ -64,7 +64,7 @@ class Torch(Backend):
     def training(
         self,
         model: keras.Model,
-        loss: Loss,
+        loss: LossFunction,
         optimizer: keras.Optimizer | None,
         wanted: Wanted,
         mode: str,  # noqa: ARG002

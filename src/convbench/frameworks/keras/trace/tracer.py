@@ -16,13 +16,13 @@ from typing import Any
 import keras
 
 from convbench.base.errors import Unsupported, telling_line
-from convbench.frameworks.keras_trace_calls import FUNCTIONS
-from convbench.frameworks.keras_trace_fold import folded
-from convbench.frameworks.keras_trace_hooks import bare_errors, hooks, recursions
-from convbench.frameworks.keras_trace_layers import handler_of
-from convbench.frameworks.keras_trace_parts import Call, Part, other, shape_of, words
+from convbench.frameworks.keras.trace.fold import folded
+from convbench.frameworks.keras.trace.functions import FUNCTIONS
+from convbench.frameworks.keras.trace.hooks import bare_errors, hooks, recursions
+from convbench.frameworks.keras.trace.layers import handler_of
+from convbench.frameworks.keras.trace.parts import Call, Part, other, shape_of, words
+from convbench.frameworks.trace import Held, Layer, Other, Step, Trace
 from convbench.networks.ops import Input, Shape
-from convbench.trace import Held, Layer, Other, Step, Trace
 
 _BATCH = 2
 

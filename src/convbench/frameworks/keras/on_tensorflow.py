@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from convbench.base.errors import Unsupported
-from convbench.frameworks import Array, DeviceMemory, Libraries, NodeStep, Pass
-from convbench.frameworks.channels_last import images_last
-from convbench.frameworks.keras import Keras
-from convbench.frameworks.keras_backend import Backend, Loss, Wanted
-from convbench.frameworks.keras_layers import Kinds, LocalResponseNormalization, OwnKernel
-from convbench.frameworks.keras_network import Network
-from convbench.frameworks.keras_peaks import TensorFlowPeaks
-from convbench.frameworks.keras_profile import node_steps
-from convbench.modes import parts
+from convbench.frameworks.keras.backend import Backend, LossFunction, Wanted
+from convbench.frameworks.keras.layers import Kinds, LocalResponseNormalization, OwnKernel
+from convbench.frameworks.keras.layout import images_last
+from convbench.frameworks.keras.model import Keras
+from convbench.frameworks.keras.network import Network
+from convbench.frameworks.keras.nodes import node_steps
+from convbench.frameworks.modes import parts
+from convbench.frameworks.protocol import Array, DeviceMemory, Libraries, NodeStep, Pass
 
 GROUPS = "native_groups"
 
@@ -98,7 +97,7 @@ class TensorFlow(Backend):
     def training(
         self,
         model: keras.Model,
-        loss: Loss,
+        loss: LossFunction,
         optimizer: keras.Optimizer | None,
         wanted: Wanted,
         mode: str,
@@ -179,3 +178,33 @@ def _runnable(step: Callable[..., Any], mode: str) -> Callable[..., Any]:
     jit = True if "compiled" in parts(mode) else None
     runnable: Callable[..., Any] = tf.function(step, autograph=False, jit_compile=jit)
     return runnable
+
+
+Finished: TypeAlias = Callable[[Callable[[], Any]], Callable[[], None]]
+
+
+class TensorFlowPeaks:
+    """Operators in one precision; `finished` makes a call wait for the device."""
+
+    def __init__(self, dtype: str, finished: Finished) -> None:
+        self._dtype, self._finished = tf.as_dtype(dtype), finished
+
+    def product(self, size: int) -> Callable[[], None]:
+        one, other = (self._random(size, size) for _ in range(2))
+        call = tf.function(tf.matmul)
+        return self._finished(lambda: call(one, other))
+
+    def convolution(self, channels: int, size: int, batch: int) -> Callable[[], None]:
+        images = self._random(batch, size, size, channels)
+        kernel = self._random(3, 3, channels, channels)
+        call = tf.function(lambda images: tf.nn.conv2d(images, kernel, 1, "SAME"), autograph=False)
+        return self._finished(lambda: call(images))
+
+    def copy(self, values: int) -> Callable[[], None]:
+        # An identity moves nothing here; the negative reads and writes as a copy does.
+        source = tf.ones(values, self._dtype)
+        call = tf.function(tf.negative)
+        return self._finished(lambda: call(source))
+
+    def _random(self, *shape: int) -> Any:
+        return tf.cast(tf.random.normal(shape), self._dtype)

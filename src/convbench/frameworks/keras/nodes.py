@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from convbench.frameworks import NodeStep
-from convbench.frameworks.keras_network import Network
+from convbench.frameworks.keras.network import Network
+from convbench.frameworks.protocol import NodeStep
 from convbench.networks.graph import Node
 
 Runnable: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -18,8 +18,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from convbench.base.errors import Unsupported
-from convbench.frameworks.pytorch_layers import Composed
-from convbench.frameworks.pytorch_trace_calls import (
+from convbench.frameworks.joins import joined
+from convbench.frameworks.pytorch.layers import Composed
+from convbench.frameworks.pytorch.trace.calls import (
     BATCH,
     REFORMED,
     Call,
@@ -29,15 +30,14 @@ from convbench.frameworks.pytorch_trace_calls import (
     settings_of,
     shape_of,
 )
-from convbench.frameworks.pytorch_trace_effects import (
+from convbench.frameworks.pytorch.trace.effects import (
     Memory,
     assigns,
     gradient_of_its_own,
     versions,
 )
-from convbench.frameworks.trace_joins import joined
+from convbench.frameworks.trace import Held, Layer, Other, Step
 from convbench.networks.ops import Shape
-from convbench.trace import Held, Layer, Other, Step
 
 
 @frozen

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from convbench.frameworks import NodeStep
+from convbench.frameworks.protocol import NodeStep
 
 
 def node_steps(

@@ -24,14 +24,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from convbench.base.errors import Unsupported, telling_line
-from convbench.frameworks.pytorch_layers import TableConv2d
-from convbench.frameworks.pytorch_trace_arithmetic import ARITHMETIC
-from convbench.frameworks.pytorch_trace_calls import BATCH, leaves
-from convbench.frameworks.pytorch_trace_layers import LAYERS
-from convbench.frameworks.pytorch_trace_recorder import Arrays, Fixed, Listener, Recorder, Value
-from convbench.frameworks.pytorch_trace_shapes import SHAPES
+from convbench.frameworks.pytorch.layers import TableConv2d
+from convbench.frameworks.pytorch.trace.arithmetic import ARITHMETIC
+from convbench.frameworks.pytorch.trace.calls import BATCH, leaves
+from convbench.frameworks.pytorch.trace.layers import LAYERS
+from convbench.frameworks.pytorch.trace.recorder import Arrays, Fixed, Listener, Recorder, Value
+from convbench.frameworks.pytorch.trace.shapes import SHAPES
+from convbench.frameworks.trace import Held, Step, Trace
 from convbench.networks.ops import Input, Shape
-from convbench.trace import Held, Step, Trace
 
 _Memo: TypeAlias = dict[int, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convbench.frameworks import Array
+from convbench.frameworks.protocol import Array
 from convbench.networks.graph import Graph, Node
 from convbench.networks.ops import (
     BatchNorm,

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from attrs import evolve
 
+from convbench.frameworks.trace import Other, Step
 from convbench.networks.ops import Conv, Dense, MaxPool, Multiply, Padding, Sigmoid, Silu
-from convbench.trace import Other, Step
 
 Steps: TypeAlias = tuple[Step, ...]
 

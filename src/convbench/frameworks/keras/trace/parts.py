@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import keras
 from attrs import frozen
 
-from convbench.frameworks.channels_last import shape_first
+from convbench.frameworks.keras.layout import shape_first
+from convbench.frameworks.trace import Held, Layer, Other
 from convbench.networks.ops import Conv, Dense, Flatten, Padding, Pair, Shape, pair, same
-from convbench.trace import Held, Layer, Other
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from convbench.frameworks.keras_trace_parts import (
+from convbench.frameworks.keras.trace.parts import (
     Call,
     Handler,
     Part,
@@ -22,6 +22,7 @@ from convbench.frameworks.keras_trace_parts import (
     settings,
     shape_of,
 )
+from convbench.frameworks.trace import Held, Layer, Other
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -41,7 +42,6 @@ from convbench.networks.ops import (
     Softmax,
     Upsample,
 )
-from convbench.trace import Held, Layer, Other
 
 
 def _is(layer: Layer) -> Handler:

@@ -12,12 +12,12 @@ import keras
 from keras import ops
 from keras.src.backend.common import dtypes
 
-from convbench.evidence import Keep
-from convbench.frameworks import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
-from convbench.frameworks.channels_last import image_of, images_first, images_last
-from convbench.frameworks.keras_backend import Backend
-from convbench.frameworks.keras_network import Network
-from convbench.modes import SINGLE
+from convbench.frameworks.arrays import Keep
+from convbench.frameworks.keras.backend import Backend
+from convbench.frameworks.keras.layout import image_of, images_first, images_last
+from convbench.frameworks.keras.network import Network
+from convbench.frameworks.modes import SINGLE
+from convbench.frameworks.protocol import EXAMINED_MOMENTUM, EXAMINED_RATE, Array
 from convbench.networks.ops import BatchNorm
 
 

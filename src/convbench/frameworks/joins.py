@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
+from convbench.frameworks.trace import Other, Step
 from convbench.networks.ops import (
     Conv,
     Dense,
@@ -21,7 +22,6 @@ from convbench.networks.ops import (
     Sigmoid,
     Silu,
 )
-from convbench.trace import Other, Step
 
 Rule: TypeAlias = Callable[[Sequence[Step], int, int], Step | None]
 """What two steps are together: the steps, the position of the first, and of the one that reads it.

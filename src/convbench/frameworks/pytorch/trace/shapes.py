@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from convbench.frameworks.pytorch_trace_calls import BATCH, Call, moves_nothing, shape_of
-from convbench.frameworks.pytorch_trace_recorder import Fixed, Handler, Recorder
+from convbench.frameworks.pytorch.trace.calls import BATCH, Call, moves_nothing, shape_of
+from convbench.frameworks.pytorch.trace.recorder import Fixed, Handler, Recorder
 from convbench.networks.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
 
 

@@ -1,0 +1,1 @@
+"""Networks as native Keras models, on TensorFlow, JAX or PyTorch."""

@@ -1,0 +1,1 @@
+"""Follows any Keras model and writes down what it computes."""

@@ -1,0 +1,1 @@
+"""Networks as native PyTorch modules."""

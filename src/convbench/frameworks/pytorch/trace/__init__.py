@@ -1,0 +1,1 @@
+"""Follows any PyTorch module and writes down what it computes."""
