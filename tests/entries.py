@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from convbench.check import CheckReport, Finding
+from convbench.checks.structure import CheckReport, Finding
 from convbench.record import Attainable, Environment, Measurement, Memory, Task, Unchecked
 
 TASK = Task(

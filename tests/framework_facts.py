@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 from convbench.base.errors import Unsupported
+from convbench.checks.rounding import UNIT
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.modes import DEFAULT, SINGLE, concerns, precision
 from convbench.frameworks.protocol import EVERYWHERE
@@ -21,7 +22,6 @@ from convbench.networks.arithmetic import Tensor
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Dense, Flatten, Softmax
 from convbench.networks.zoo.names import architecture
-from convbench.rounding import UNIT
 from tests.small_graphs import GRAPHS, OTHERS, shortcuts
 
 ARCHITECTURES = (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attrs import evolve
 
-from convbench.check import CheckReport, Finding
-from convbench.parity import Parity
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport, Finding
 from convbench.record import Entry, Environment, Journal, Measurement, Memory, Task
 
 MIB = 2**20

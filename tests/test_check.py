@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from attrs import evolve
 
-from convbench.check import check
+from convbench.checks.structure import check
 from convbench.frameworks.observation import ObservedNode
 from convbench.networks.ops import Conv, MaxPool
 from convbench.networks.zoo.names import ARCHITECTURES

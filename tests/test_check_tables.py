@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from convbench.base.errors import TableError
-from convbench.check import check
+from convbench.checks.structure import check
 from convbench.networks.ops import BatchNorm, Conv, MaxPool, Relu
 from convbench.papers.printed import Printed
 from convbench.papers.tables import Erratum, ReferenceTable, Row

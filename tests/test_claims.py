@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from convbench.base.errors import TableError
-from convbench.check import check
+from convbench.checks.structure import check
 from convbench.papers.printed import Printed
 from convbench.papers.tables import Claim, read_table
 from tests.builders import graph, table

@@ -8,7 +8,7 @@ import pytest
 
 from convbench import cli, report
 from convbench.base.errors import TableError
-from convbench.check import check
+from convbench.checks.structure import check
 from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.papers.sources import tables_folder
 from convbench.papers.tables import read_table

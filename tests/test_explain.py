@@ -12,12 +12,12 @@ import pytest
 import convbench
 from convbench import architecture, cli
 from convbench.base.errors import BadRecord, Unsupported
-from convbench.fidelity import explain
-from convbench.fidelity.loading import load_model
+from convbench.checks.explain.explain import explain
+from convbench.checks.explain.loading import load_model
+from convbench.checks.parity import compare
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.registry import load_framework
 from convbench.frameworks.weights import batch, filler
-from convbench.parity import compare
 from tests.random_graphs import CHANGES, changed, random_graph, shuffled
 
 FRAMEWORKS = [

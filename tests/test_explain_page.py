@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from convbench.fidelity.ledger import CONVENTIONS, UNUSED
+from convbench.checks.explain.ledger import CONVENTIONS, UNUSED
 from tests.conftest import ROOT
 from tests.random_graphs import CHANGES
 

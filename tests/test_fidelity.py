@@ -9,10 +9,10 @@ import pytest
 from attrs import evolve
 
 from convbench import architecture
-from convbench.fidelity.differences import Counts
-from convbench.fidelity.explanation import Explanation
-from convbench.fidelity.ledger import COUNTED, UNUSED, ledger
-from convbench.fidelity.nearest import nearer
+from convbench.checks.explain.differences import Counts
+from convbench.checks.explain.explain import nearer
+from convbench.checks.explain.explanation import Explanation
+from convbench.checks.explain.ledger import COUNTED, UNUSED, ledger
 from convbench.frameworks.trace import Held, Step, described
 from convbench.networks.builder import Builder
 from convbench.networks.ops import (

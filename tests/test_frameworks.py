@@ -14,6 +14,8 @@ import pytest
 
 from convbench import cli
 from convbench.base.errors import FrameworkMissing, UnknownName
+from convbench.checks.parity import compare
+from convbench.checks.rounding import judge
 from convbench.frameworks.arrays import reading
 from convbench.frameworks.modes import DEFAULT, concerns, precision
 from convbench.frameworks.registry import known, load_framework, missing, variables
@@ -21,8 +23,6 @@ from convbench.frameworks.weights import batch, filler
 from convbench.launcher import Launcher
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
-from convbench.parity import compare
-from convbench.rounding import judge
 from tests.framework_facts import ARCHITECTURES, LARGE
 from tests.small_graphs import GRAPHS, OTHERS, lenet_parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.fidelity import explain
+from convbench.checks.explain.explain import explain
 from convbench.networks.builder import Builder
 from convbench.networks.ops import BatchNorm, Conv, Dense, Flatten, GlobalAvgPool, Relu, Softmax
 

@@ -7,10 +7,10 @@ import pytest
 
 from convbench import record
 from convbench.base.errors import BadRecord
+from convbench.checks.parity import FARTHEST, Parity, compare
 from convbench.frameworks.arrays import reading, writing
 from convbench.frameworks.modes import precision
 from convbench.networks.ops import BatchNorm
-from convbench.parity import FARTHEST, Parity, compare
 from tests.builders import graph
 
 NET = "resnet20_cifar"

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from convbench import report, session
+from convbench.checks.parity import Parity
 from convbench.frameworks import protocol, registry
-from convbench.parity import Parity
 from convbench.record import Journal
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, here, measurements, run_folder, text, written_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convbench.base.errors import Unsupported
-from convbench.fidelity import explain
+from convbench.checks.explain.explain import explain
 from convbench.networks.builder import Builder
 from convbench.networks.ops import (
     Add,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from convbench import record
 from convbench.base.errors import BadRecord
-from convbench.check import check, condensed
+from convbench.checks.structure import check, condensed
 from convbench.record import Journal, Memory, Task
 from tests.builders import alike, graph, table
 from tests.entries import (

@@ -17,7 +17,7 @@ from convbench import plots, report
 from convbench.base.errors import ConvbenchError
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import Case
-from convbench.parity import Disagreement, Parity
+from convbench.checks.parity import Disagreement, Parity
 from convbench.record import Environment, Journal, Measurement, Memory, Unchecked
 from tests import samples
 from tests.conftest import ROOT

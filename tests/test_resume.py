@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from convbench import machine, resume
-from convbench.parity import Parity
+from convbench.checks.parity import Parity
 from convbench.record import (
     Environment,
     Journal,

@@ -9,11 +9,11 @@ import pytest
 
 from convbench import record
 from convbench.base.errors import BadRecord
+from convbench.checks.rounding import ONCE, UNIT, Rounding, allowed, judge
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Conv, Dense, Flatten, MaxPool, Relu, Relu6, Softmax
-from convbench.rounding import ONCE, UNIT, Rounding, allowed, judge
 
 BATCH = 2
 NET = Builder("small", (3, 8, 8))

@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 from convbench import machine, messages, runner
 from convbench.base.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.base.importing import Reference
-from convbench.check import CheckReport, Finding
+from convbench.checks.structure import CheckReport, Finding
 from convbench.examination import Settings
 from convbench.launcher import Child
 from convbench.networks.zoo.names import architecture

@@ -14,7 +14,7 @@ from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
 
 if TYPE_CHECKING:
-    from convbench.fidelity import explain
+    from convbench.checks.explain.explain import explain
 
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """`explain` is imported when it is first used: its tables take a second."""
     if name == "explain":
-        from convbench.fidelity import explain  # noqa: PLC0415
+        from convbench.checks.explain.explain import explain  # noqa: PLC0415
 
         return explain
     raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -11,9 +11,9 @@ from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench.base.errors import ConvbenchError
 from convbench.cases import LARGEST, Case, Timed, compared
+from convbench.checks.parity import Parity
 from convbench.examination import Settings
 from convbench.networks.zoo.names import architecture
-from convbench.parity import Parity
 from convbench.record import Measurement
 from convbench.runner import Run
 from convbench.session import (

@@ -20,7 +20,7 @@ from convbench.base.errors import ConvbenchError, TableError, Unsupported, Worke
 from convbench.base.text_tables import table
 from convbench.base.units import count
 from convbench.base.version import __version__
-from convbench.check import CheckReport, check, erratum_sentence
+from convbench.checks.structure import CheckReport, check, erratum_sentence
 from convbench.commands import (
     BROKEN,
     DIFFERS,

@@ -12,12 +12,12 @@ from attrs import frozen
 
 from convbench import messages
 from convbench.base.errors import WorkerFailed
+from convbench.checks.parity import Parity, compare
+from convbench.checks.rounding import UNIT, Rounding, judge
 from convbench.frameworks import arrays
 from convbench.frameworks.modes import DEFAULT, precision, variant
 from convbench.launcher import Child
 from convbench.networks.graph import Graph
-from convbench.parity import Parity, compare
-from convbench.rounding import UNIT, Rounding, judge
 
 Side: TypeAlias = tuple[str, str]
 """A framework and its mode."""

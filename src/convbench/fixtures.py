@@ -31,7 +31,7 @@ from convbench.session import STATE, refuse_xdist
 from convbench.throughput import PassThroughput, Throughput, summary
 
 if TYPE_CHECKING:
-    from convbench.fidelity.explanation import Explanation
+    from convbench.checks.explain.explanation import Explanation
 
 RESULTS = pytest.StashKey[list[tuple[str, Measurement]]]()
 """Everything that `throughput` has measured in this session, with the test that asked."""
@@ -113,7 +113,7 @@ class Paper:
         kinds of differences that do not matter to you, such as `epsilon`; `name` is what to call
         the model in the failure, instead of its class.
         """
-        from convbench.fidelity import explain  # noqa: PLC0415  (imports pandas and SciPy)
+        from convbench.checks.explain.explain import explain  # noqa: PLC0415  (imports pandas and SciPy)
 
         try:
             graph = self.graph(input, classes)

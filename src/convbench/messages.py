@@ -11,7 +11,7 @@ from attrs.validators import and_, deep_iterable, ge, le, min_len
 from convbench import record
 from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
 from convbench.base.units import Byte, Second
-from convbench.check import CheckReport
+from convbench.checks.structure import CheckReport
 from convbench.frameworks.modes import DEFAULT
 from convbench.own_model import OwnModel
 from convbench.papers.own_networks import Own

@@ -13,8 +13,8 @@ from typing import Any
 from pluggy import HookimplMarker
 
 from convbench.base.units import Second, clock, seconds
+from convbench.checks.parity import Parity
 from convbench.estimates import estimates
-from convbench.parity import Parity
 from convbench.record import Entry, Measurement
 
 hookimpl = HookimplMarker("pytest")

@@ -28,10 +28,10 @@ from cattrs.v import format_exception as _usual
 
 from convbench.base.errors import BadRecord, one_line
 from convbench.base.units import Byte, ImagesPerSecond, Second
-from convbench.check import CheckReport
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport
 from convbench.frameworks.modes import DEFAULT, SINGLE, variant
 from convbench.gpu_use import GpuUse
-from convbench.parity import Parity
 
 SCHEMA = 1
 JOURNAL = "measurements.jsonl"

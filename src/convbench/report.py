@@ -22,11 +22,11 @@ from convbench.base.errors import BadRecord
 from convbench.base.files import replace, replace_text
 from convbench.base.text_tables import ABSENT, Markup, escaped, table
 from convbench.base.units import count, size
-from convbench.check import CheckReport, erratum_sentence
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport, erratum_sentence
 from convbench.estimates import Estimate, estimates
 from convbench.networks.graph import NETWORK
 from convbench.papers.sources import Source, read_sources
-from convbench.parity import Parity
 from convbench.record import (
     JOURNAL,
     Entry,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convbench.base.text_tables import escaped, table
 from convbench.base.units import clock, count
-from convbench.parity import SAME, SAME_LOSSES, Parity
+from convbench.checks.parity import SAME, SAME_LOSSES, Parity
 from convbench.record import Entry
 
 NOTE = (

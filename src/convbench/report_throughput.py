@@ -9,8 +9,8 @@ from typing import TypeAlias
 from convbench.base.stats import Interval
 from convbench.base.text_tables import ABSENT, escaped, table
 from convbench.base.units import rate, seconds, significant
+from convbench.checks.parity import SAME, Parity
 from convbench.estimates import Estimate, estimates, times_as_fast
-from convbench.parity import SAME, Parity
 from convbench.plausibility import BESIDE, beside, doubts
 from convbench.record import Entry, Environment, Measurement, Task
 

@@ -15,8 +15,8 @@ from typing import TypeAlias
 from attrs import evolve, field, frozen
 
 from convbench.base.errors import BadRecord, ConvbenchError
-from convbench.check import CheckReport
-from convbench.parity import Parity
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport
 from convbench.record import (
     CHANGED,
     JOURNAL,

@@ -20,7 +20,8 @@ from convbench.base.errors import ConvbenchError, FrameworkMissing, OutOfMemory,
 from convbench.base.processes.interrupts import deferred
 from convbench.base.units import Second
 from convbench.batch_search import Found, largest, smaller_than
-from convbench.check import CheckReport, condensed
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport, condensed
 from convbench.examination import Settings, Side, parity
 from convbench.frameworks.modes import DEFAULT, variant
 from convbench.frameworks.registry import Variables, variables
@@ -29,7 +30,6 @@ from convbench.launcher import Child, Launcher
 from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import architecture
 from convbench.own_model import OwnModel
-from convbench.parity import Parity
 from convbench.processors import CpuUse
 from convbench.record import (
     Attainable,

@@ -44,7 +44,7 @@ from convbench.base.errors import (
 )
 from convbench.base.processes import descendants
 from convbench.base.units import Byte, Second
-from convbench.check import CheckReport, check, condensed
+from convbench.checks.structure import CheckReport, check, condensed
 from convbench.frameworks import arrays, weights
 from convbench.frameworks.modes import SINGLE, variant
 from convbench.frameworks.observation import Observation

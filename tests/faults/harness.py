@@ -18,12 +18,12 @@ from attrs import define, field
 from convbench import launcher as launcher_module
 from convbench import messages
 from convbench.base.errors import BadRecord, ConvbenchError
-from convbench.check import CheckReport
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport
 from convbench.examination import Settings
 from convbench.launcher import Launcher
 from convbench.networks.zoo.names import architecture
 from convbench.papers.sources import tables_folder
-from convbench.parity import Parity
 from convbench.record import Entry, Environment, Journal, Measurement, Task, Unchecked
 from convbench.report import markdown
 from convbench.runner import Run

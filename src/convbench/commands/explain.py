@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from convbench.base.errors import BadOption
+from convbench.checks.explain.explain import explain
+from convbench.checks.explain.loading import contained, load_model
 from convbench.commands import DIFFERS, OK, print_json
-from convbench.fidelity import explain
-from convbench.fidelity.loading import contained, load_model
 from convbench.networks.ops import Shape
 from convbench.networks.zoo.names import architecture
 

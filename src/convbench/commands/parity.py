@@ -10,14 +10,14 @@ from convbench import machine
 from convbench.base.errors import ConvbenchError, Unsupported
 from convbench.base.text_tables import table
 from convbench.cases import Case, cases
+from convbench.checks.parity import SAME, Parity
+from convbench.checks.rounding import UNIT
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, parity
 from convbench.frameworks.modes import DEFAULT, MODES
 from convbench.networks.zoo import names as architectures
-from convbench.parity import SAME, Parity
 from convbench.record import as_json
-from convbench.rounding import UNIT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,14 +10,14 @@ from convbench import machine
 from convbench.base.errors import ConvbenchError, UnknownName
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import cases
+from convbench.checks.parity import ORDER
+from convbench.checks.rounding import UNIT, Rounding, Worst
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.examination import Settings, Side, rounding
 from convbench.frameworks.modes import DEFAULT
 from convbench.networks.zoo import names as architectures
-from convbench.parity import ORDER
 from convbench.record import as_json
-from convbench.rounding import UNIT, Rounding, Worst
 
 NOTE = """
 Largest relative errors against float64 with the same weights and batch, and where they are.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 from convbench.base.units import count
-from convbench.check import CheckReport, Finding, erratum_sentence
+from convbench.checks.structure import CheckReport, Finding, erratum_sentence
 from convbench.papers.sources import Source
 
 WIDTH = 100

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from convbench import messages
 from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
-from convbench.check import CheckReport
+from convbench.checks.structure import CheckReport
 from convbench.examination import Settings, parity
 from convbench.gate.sides import shared
 from convbench.gate.subjects import Subject

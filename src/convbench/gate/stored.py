@@ -11,7 +11,8 @@ from attrs import evolve, frozen
 
 from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.base.units import size
-from convbench.check import CheckReport
+from convbench.checks.parity import Parity
+from convbench.checks.structure import CheckReport
 from convbench.estimates import Estimate, estimates
 from convbench.gate import ranks
 from convbench.gate.judging import ALPHA, BETA, level
@@ -27,7 +28,6 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
-from convbench.parity import Parity
 from convbench.plausibility import BESIDE, beside
 from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Task, latest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convbench.fidelity.features import JOINS, WEIGHTED, Features
+from convbench.checks.explain.features import JOINS, WEIGHTED, Features
 from convbench.frameworks.trace import Trace
 
 Layout = Mapping[int, Sequence[int]]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
-from convbench.fidelity.features import ACTIVATIONS, NORMALIZATIONS, POOLINGS, Features, Value
-from convbench.fidelity.matching import Pair, Side
+from convbench.checks.explain.features import ACTIVATIONS, NORMALIZATIONS, POOLINGS, Features, Value
+from convbench.checks.explain.matching import Pair, Side
 from convbench.frameworks.trace import Held
 
 

@@ -6,14 +6,19 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from convbench.fidelity.answers import answered, ended
-from convbench.fidelity.causes import with_causes
-from convbench.fidelity.differences import Counts, Difference, Models, differences, held, total
-from convbench.fidelity.features import LEARNED
-from convbench.fidelity.matching import Side, match
-from convbench.fidelity.normal_form import normal
-from convbench.fidelity.runs import settled
-from convbench.fidelity.wiring import rewired
+from convbench.checks.explain.causes import with_causes
+from convbench.checks.explain.connections import answered, ended, rewired
+from convbench.checks.explain.differences import (
+    Counts,
+    Difference,
+    Models,
+    differences,
+    held,
+    total,
+)
+from convbench.checks.explain.features import LEARNED
+from convbench.checks.explain.matching import Side, match, settled
+from convbench.checks.explain.normal_form import normal
 from convbench.frameworks.trace import Held, Trace
 
 COUNTED = "statistics counted as parameters"

@@ -32,10 +32,10 @@ from attrs import frozen
 from numpy.lib.stride_tricks import sliding_window_view
 
 from convbench.base.units import Second
+from convbench.checks.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays
 from convbench.frameworks.arrays import Array, Found, Kind, reading
 from convbench.networks.graph import Graph
 from convbench.networks.ops import MaxPool, Relu, Relu6
-from convbench.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays
 
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8}
 """Unit roundoff, 2^-p with p significant bits: 24 in IEEE 754's binary32, 8 in bfloat16."""

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from attrs import evolve, frozen
 
-from convbench import quantities
 from convbench.base.errors import TableError, UnknownName, hint
+from convbench.checks import quantities
 from convbench.frameworks.observation import Observation, ObservedNode
 from convbench.networks.graph import NETWORK, Graph, Node
 from convbench.networks.ops import Shape

@@ -11,8 +11,8 @@ from attrs import asdict, frozen
 
 from convbench.base.text_tables import table
 from convbench.base.units import count, signed
-from convbench.fidelity.differences import Counts, total
-from convbench.fidelity.ledger import CONVENTIONS, Entry, Ledger
+from convbench.checks.explain.differences import Counts, total
+from convbench.checks.explain.ledger import CONVENTIONS, Entry, Ledger
 
 
 @frozen

@@ -1,0 +1,1 @@
+"""Whether a model is the paper's: structure by counting, parity by numbers, and explain."""
