@@ -16,10 +16,10 @@ import numpy as np
 from scipy import stats
 from tabulate import tabulate
 
-from convbench import record
 from convbench.gate import betting
 from convbench.gate.judging import BETA, first_decision, level
 from convbench.gate.values import Pair
+from convbench.measure import records
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Design: TypeAlias = Callable[[Array, float], Array]
@@ -230,7 +230,7 @@ def summaries() -> list[list[str]]:
     }
     rounds: dict[str, list[tuple[Array, Array]]] = {}
     for line in PAIRS.read_bytes().splitlines():
-        pair = record.structure(record.load(line, PAIRS.name), Pair, PAIRS.name)
+        pair = records.structure(records.load(line, PAIRS.name), Pair, PAIRS.name)
         sides = np.array(pair.base.rounds_s), np.array(pair.head.rounds_s)
         rounds.setdefault(pair.subject, []).append(sides)
     return [

@@ -18,11 +18,11 @@ import numpy as np
 from attrs import evolve
 from tabulate import tabulate
 
-from convbench import record
 from convbench.gate.judging import level
 from convbench.gate.peers import RULES, stored
 from convbench.gate.self_test import Rate
 from convbench.gate.values import QUANTITIES, Pair
+from convbench.measure import records
 from operating.curves import Gate, Recorded, Simulated, Source, failing, tailed
 from operating.plot_curves import OURS, Needed, operating_curves
 from operating.simulation import SHARED
@@ -51,7 +51,7 @@ def kept() -> dict[str, list[Pair]]:
     """The recorded pairs of each task."""
     found: dict[str, list[Pair]] = {}
     for line in PAIRS.read_bytes().splitlines():
-        pair = record.structure(record.load(line, PAIRS.name), Pair, PAIRS.name)
+        pair = records.structure(records.load(line, PAIRS.name), Pair, PAIRS.name)
         found.setdefault(pair.subject, []).append(pair)
     return found
 

@@ -22,13 +22,14 @@ from random import Random
 from statistics import median
 from typing import TypeAlias
 
-from convbench import machine, messages
 from convbench.base.errors import ConvbenchError
 from convbench.base.stats import mean_of
-from convbench.launcher import Launcher
+from convbench.measure.machine import environment
+from convbench.measure.records import Task
+from convbench.measure.sampling import ROUND, WARMUP, usual
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
-from convbench.timing import ROUND, WARMUP, usual
 
 PAIRS, BATCH = 20, 4
 BLOCK = 0.05
@@ -125,7 +126,7 @@ def main() -> None:
     defaults = ("lenet5,resnet18,vgg16", "forward", str(PAIRS))
     given = tuple(sys.argv[1:4])
     names, pass_, pairs = given + defaults[len(given) :]
-    chance, threads = Random(1), machine.default_threads()
+    chance, threads = Random(1), environment.default_threads()
     for framework in ("pytorch", "keras"):
         with Launcher(framework) as launcher:
             for name in names.split(","):

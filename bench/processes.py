@@ -15,15 +15,15 @@ from time import perf_counter
 
 from attrs import evolve
 
-from convbench import machine
 from convbench.base.units import Second
-from convbench.estimates import estimates, times_as_fast
-from convbench.launcher import Launcher
+from convbench.measure.estimates import estimates, times_as_fast
+from convbench.measure.machine import environment
+from convbench.measure.records import Measurement, Task
+from convbench.measure.run import Run
+from convbench.measure.sampling import Budget
+from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Measurement, Task
 from convbench.report_throughput import times
-from convbench.runner import Run
-from convbench.timing import Budget
 
 ROOT = Path(__file__).parents[1]
 STARTS = 20
@@ -59,7 +59,7 @@ def pairs(framework: str, number: int) -> tuple[list[Measurement], list[Measurem
         pass_=PASS,
         batch=4,
         device="cpu",
-        threads=machine.default_threads(),
+        threads=environment.default_threads(),
     )
     runs, chance = (launching(spawn=False), launching(spawn=True)), Random(1)
     found: tuple[list[Measurement], list[Measurement]] = ([], [])

@@ -9,7 +9,8 @@ import pytest
 import scipy.stats  # noqa: F401  (as pandas)
 
 import convbench.report  # noqa: F401  (as pandas)
-from convbench.record import Journal, Measurement
+from convbench.measure.journal import Journal
+from convbench.measure.records import Measurement
 from tests import fakes
 from tests.conftest import ROOT
 

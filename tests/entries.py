@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from convbench.checks.structure import CheckReport, Finding
-from convbench.record import Attainable, Environment, Measurement, Memory, Task, Unchecked
+from convbench.measure.records import Attainable, Environment, Measurement, Memory, Task, Unchecked
 
 TASK = Task(
     architecture="vgg16",

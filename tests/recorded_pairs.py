@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from convbench import record
 from convbench.gate.values import Pair
+from convbench.measure import records
 from tests.conftest import ROOT
 
 FILE = ROOT / "tests" / "recorded" / "gate_pairs.jsonl"
@@ -23,6 +23,6 @@ def recorded() -> dict[str, list[Pair]]:
     found: dict[str, list[Pair]] = {}
     for number, line in enumerate(FILE.read_bytes().splitlines(), start=1):
         where = f"{FILE.name}, line {number}"
-        pair = record.structure(record.load(line, where), Pair, where)
+        pair = records.structure(records.load(line, where), Pair, where)
         found.setdefault(pair.subject, []).append(pair)
     return found

@@ -9,7 +9,8 @@ from attrs import evolve
 
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport, Finding
-from convbench.record import Entry, Environment, Journal, Measurement, Memory, Task
+from convbench.measure.journal import Journal
+from convbench.measure.records import Entry, Environment, Measurement, Memory, Task
 
 MIB = 2**20
 

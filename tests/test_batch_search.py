@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench.batch_search import GRAIN, MOST, Found, largest
+from convbench.measure.batch_search import GRAIN, MOST, Found, largest
 from tests.builders import alike
 
 

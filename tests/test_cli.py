@@ -16,9 +16,11 @@ from typing import NamedTuple
 import pytest
 from attrs import evolve
 
-from convbench import __version__, cli, machine, record
+from convbench import __version__, cli
 from convbench.base.units import count
 from convbench.frameworks import registry
+from convbench.measure import records
+from convbench.measure.machine import environment
 from convbench.networks.zoo import names
 from convbench.papers.sources import tables_folder
 from tests import fakes, samples
@@ -211,14 +213,14 @@ def test_a_wrong_command_line_is_refused_with_the_usage(run, words):
 
 def test_the_environment_as_json_is_what_a_run_records(run):
     done = run("environment", "--format", "json")
-    found = record.structure(json.loads(done.out), record.Environment, "it")
-    assert evolve(found, started="") == evolve(machine.environment(Path.cwd()), started="")
+    found = records.structure(json.loads(done.out), records.Environment, "it")
+    assert evolve(found, started="") == evolve(environment.environment(Path.cwd()), started="")
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
 def test_the_environment_as_text_has_a_row_for_each_fact(run, form):
     done = run("environment", "--format", form)
-    here = machine.environment(Path.cwd())
+    here = environment.environment(Path.cwd())
     for name, value in (("Python", here.python), ("system", here.system), *here.packages):
         assert any(name in line and value in line for line in done.out.splitlines())
     assert done.status == 0

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from convbench import cli, commands, machine
+from convbench import cli, commands
+from convbench.measure.machine import environment as machine
 from tests import fakes
 from tests.conftest import output, wait_for
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from convbench import messages, worker_clock
 from convbench.frameworks.protocol import HasDeviceClock
-from convbench.worker_clock import EVENT, MOST_OVER, Clock, ClocksDisagree
+from convbench.measure.worker import clock as worker_clock
+from convbench.measure.worker import messages
+from convbench.measure.worker.clock import EVENT, MOST_OVER, Clock, ClocksDisagree
 from tests import fakes
 from tests.test_worker import PREPARE, answers
 

@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from convbench.base.stats import mean_of, median_of
-from convbench.estimates import estimates, times_as_fast
-from convbench.record import Measurement, Memory
+from convbench.measure.estimates import estimates, times_as_fast
+from convbench.measure.records import Measurement, Memory
 from tests import samples
 
 TASK = samples.task("lenet5", "keras", "forward")

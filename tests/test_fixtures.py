@@ -8,9 +8,9 @@ import re
 import psutil
 import pytest
 
-from convbench import processors
 from convbench.frameworks import registry
-from convbench.timing import MIN_ROUNDS
+from convbench.measure.machine import cpu
+from convbench.measure.sampling import MIN_ROUNDS
 from tests import fakes
 from tests.benches import here, text, written_in
 from tests.conftest import ROOT
@@ -132,8 +132,8 @@ def test_the_summary_shows_all_results_also_of_tests_that_fail(pytester):
 
 @pytest.mark.parametrize("cores", [0.0, 1.5])
 def test_the_summary_says_if_the_machine_was_busy(pytester, monkeypatch, cores):
-    monkeypatch.setattr(processors.CpuUse, "others_cores", cores)
-    monkeypatch.setattr(processors.CpuUse, "stolen_cores", 0.0)
+    monkeypatch.setattr(cpu.CpuUse, "others_cores", cores)
+    monkeypatch.setattr(cpu.CpuUse, "stolen_cores", 0.0)
     said = re.search(
         r"The machine was busy: .*other processes used 1\.50 of its \d+ cores",
         text(run(pytester, "models.small, FAKE")),

@@ -20,7 +20,7 @@ from convbench.frameworks.arrays import reading
 from convbench.frameworks.modes import DEFAULT, concerns, precision
 from convbench.frameworks.registry import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
-from convbench.launcher import Launcher
+from convbench.measure.worker.launcher import Launcher
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
 from tests.framework_facts import ARCHITECTURES, LARGE

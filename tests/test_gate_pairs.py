@@ -8,14 +8,14 @@ from random import Random
 
 import pytest
 
-from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.gate import pairs
 from convbench.gate.pairs import FEWEST, MOST, take
 from convbench.gate.values import ROLES
-from convbench.launcher import Child, Launcher
+from convbench.measure.records import Memory, Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child, Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Memory, Task
 from tests import fakes
 
 TASK = Task(

@@ -10,7 +10,6 @@ import psutil
 import pytest
 from attrs import evolve
 
-from convbench import machine
 from convbench.base.errors import BrokenSide
 from convbench.base.importing import refer
 from convbench.gate import probing
@@ -18,8 +17,9 @@ from convbench.gate.probing import OLDEST, SAME, Incomparable, comparable, facts
 from convbench.gate.running import Gate, Plan
 from convbench.gate.sides import Side, SideLauncher
 from convbench.gate.values import SideFacts
-from convbench.own_model import OwnModel
-from convbench.record import Task, as_json
+from convbench.measure.machine import environment as machine
+from convbench.measure.records import Task, as_json
+from convbench.measure.worker.messages import OwnModel
 from tests import entries, fakes
 from tests.conftest import ROOT, script
 

@@ -17,7 +17,7 @@ import pytest
 from attrs import evolve
 
 import convbench
-from convbench import cli, messages
+from convbench import cli
 from convbench.base.errors import BrokenSide
 from convbench.base.processes import programs
 from convbench.commands.children import cleaning_up
@@ -26,8 +26,9 @@ from convbench.gate.pairs import take
 from convbench.gate.probing import comparable, facts
 from convbench.gate.revisions import Installation
 from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 from tests import fakes
 from tests.conftest import git, gone, script, wait_for
 from tests.faults.harness import alive

@@ -13,7 +13,8 @@ from convbench.commands import baseline as command
 from convbench.commands.baseline import described
 from convbench.gate import saved, stored, stored_words
 from convbench.gate.stored import NotComparable
-from convbench.record import Journal, Measurement, Unchecked
+from convbench.measure.journal import Journal
+from convbench.measure.records import Measurement, Unchecked
 from tests.samples import ENVIRONMENT, MIB, lenet, measured, same, task, write_run
 
 FORWARD, BACKWARD = task("lenet5", "pytorch", "forward"), task("lenet5", "pytorch", "backward")

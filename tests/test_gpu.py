@@ -10,10 +10,12 @@ import threading
 import pytest
 from attrs import evolve
 
-from convbench import gpu, messages, record
 from convbench.base.errors import BadRecord
-from convbench.gpu import LIMITS, Sample, Watch
-from convbench.gpu_use import GpuUse, Spread
+from convbench.measure import journal, records
+from convbench.measure.machine import gpu
+from convbench.measure.machine.gpu import LIMITS, Sample, Watch
+from convbench.measure.records import GpuUse, Spread
+from convbench.measure.worker import messages
 from tests.fake_nvml import FakeGpu, FakeNvml
 from tests.test_runner import TASK, FakeChild, FakeLauncher, run, same_machine  # noqa: F401
 
@@ -230,7 +232,7 @@ def test_a_measurement_on_a_gpu_keeps_what_it_did_and_one_on_a_cpu_has_none(
     assert kept.images == 6 * TASK.batch
     assert kept.host_s == (0.011,) * 6
     assert this.time(TASK).gpu is None
-    on_disk = [e.gpu for e in this.journal.entries() if isinstance(e, record.Measurement)]
+    on_disk = [e.gpu for e in this.journal.entries() if isinstance(e, records.Measurement)]
     assert on_disk == [kept, None]
 
 
@@ -254,21 +256,21 @@ BAD = {
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
 def test_a_journal_with_what_no_gpu_can_have_done_is_refused(change):
-    measured = record.Measurement(
+    measured = records.Measurement(
         task=ON_GPU, outcome="measured", rounds_s=(0.1,), gpu=GpuUse(samples=3)
     )
-    content = json.loads(record.line(measured))
-    assert record.parse(json.dumps(content).encode(), "here") == measured
+    content = json.loads(journal.line(measured))
+    assert journal.parse(json.dumps(content).encode(), "here") == measured
     content["gpu"] |= change
     with pytest.raises(BadRecord):
-        record.parse(json.dumps(content).encode(), "here")
+        journal.parse(json.dumps(content).encode(), "here")
 
 
 def test_a_journal_of_before_has_no_gpu_and_is_read():
-    measured = record.Measurement(task=ON_GPU, outcome="measured", rounds_s=(0.1,))
-    content = json.loads(record.line(measured))
+    measured = records.Measurement(task=ON_GPU, outcome="measured", rounds_s=(0.1,))
+    content = json.loads(journal.line(measured))
     del content["gpu"]
-    assert record.parse(json.dumps(content).encode(), "here") == measured
+    assert journal.parse(json.dumps(content).encode(), "here") == measured
 
 
 def test_calls_and_bits_are_those_of_the_real_library():

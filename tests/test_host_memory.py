@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from convbench import host_memory, messages
-from convbench.launcher import Launcher
+from convbench.measure.machine import host_memory
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 from tests import fakes
 
 MIB = 2**20
@@ -54,7 +55,7 @@ def test_what_is_freed_before_the_first_step_does_not_count(fault, fault_):
 
 FORKED = """
 import os, sys
-from convbench import host_memory
+from convbench.measure.machine import host_memory
 block = bytearray(os.urandom(1)) * (100 * 2**20)
 child = os.fork()
 if child == 0:
@@ -97,7 +98,7 @@ def test_pages_of_files_are_not_the_tasks(tmp_path):
 def test_how_a_child_ended_comes_with_how_large_it_was(kills):
     code = """
 import os, signal, sys
-from convbench import host_memory
+from convbench.measure.machine import host_memory
 killed = iter([3, 3 + {kills}])
 host_memory._killed_by_system = lambda: next(killed)
 child = os.fork()

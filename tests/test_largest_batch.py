@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from convbench import machine, messages
 from convbench.base.errors import OutOfMemory, WorkerFailed
-from convbench.record import Measurement
-from convbench.runner import SMALLER, Run
-from convbench.timing import Budget
+from convbench.measure.machine import environment
+from convbench.measure.records import Measurement
+from convbench.measure.run import SMALLER, Run
+from convbench.measure.sampling import Budget
+from convbench.measure.worker import messages
 from tests.test_runner import ENVIRONMENT, TASK, FakeChild, FakeLauncher
 
 
@@ -43,7 +44,7 @@ class Narrow(FakeChild):
 
 
 def run(launcher: Full, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(machine, "environment", lambda _: ENVIRONMENT)
+    monkeypatch.setattr(environment, "environment", lambda _: ENVIRONMENT)
     return Run(Path(), Budget(0.01, 1.0), 60, None, Path(), launch=launcher)
 
 

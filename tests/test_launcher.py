@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from convbench import launcher as launcher_module
-from convbench import messages
 from convbench.base.errors import FrameworkMissing, WorkerFailed
 from convbench.base.processes.programs import Interpreter
-from convbench.launcher import Child, Launcher
+from convbench.measure.records import Task
+from convbench.measure.worker import launcher as launcher_module
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child, Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 from tests import fakes
 from tests.conftest import gone, script
 
@@ -349,7 +349,7 @@ def test_closing_the_launcher_ends_a_child_that_is_still_open():
 
 PARENT = """
 import sys, time
-from convbench.launcher import Launcher
+from convbench.measure.worker.launcher import Launcher
 launcher = Launcher("tests.fakes")
 child = launcher.open("a task")
 print(launcher._process.pid, child.pid, flush=True)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from attrs import define, field
 
-from convbench import machine
+from convbench.measure.machine import environment as machine
 
 MIB = 2**20
 

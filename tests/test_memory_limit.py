@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from attrs import evolve
 
-from convbench import messages
 from convbench.base.errors import OutOfMemory, WorkerFailed
-from convbench.launcher import Child, Launcher
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child, Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 from tests import fakes
 from tests.test_launcher import HASTY_S, PATIENT_S, TASK, gone
 

@@ -7,16 +7,17 @@ from math import prod
 import pytest
 from attrs import evolve
 
-from convbench import machine, memory_needs, messages
 from convbench.base.errors import is_about_memory
-from convbench.launcher import Launcher
-from convbench.memory_needs import DoesNotFit
+from convbench.measure.machine import environment, memory_needs
+from convbench.measure.machine.memory_needs import DoesNotFit
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.networks.builder import Builder
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm, Concat, Conv, Dense, Dropout, Flatten, Relu, Softmax
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 
 GIB = 2**30
 TASK = Task(
@@ -120,7 +121,7 @@ def test_no_task_gets_by_with_less(framework):
 
 
 def test_what_is_left_counts_where_no_limit_is_lower(monkeypatch):
-    monkeypatch.setattr(machine, "available_bytes", lambda: 8 * GIB)
+    monkeypatch.setattr(environment, "available_bytes", lambda: 8 * GIB)
     memory_needs.refuse_beyond(8 * GIB, None)
     memory_needs.refuse_beyond(4 * GIB, 4 * GIB)
     with pytest.raises(DoesNotFit) as failed:

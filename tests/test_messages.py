@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench import messages
 from convbench.base.errors import BadRecord
 from convbench.base.importing import Reference
-from convbench.messages import decode, encode
-from convbench.own_model import OwnModel
+from convbench.measure.records import Memory
+from convbench.measure.worker import messages
+from convbench.measure.worker.messages import OwnModel, decode, encode
 from convbench.papers import own_networks
-from convbench.record import Memory
 from tests.builders import alike
 from tests.entries import MEMORY, REPORT, TASK, anything
 

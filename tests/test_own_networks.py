@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from convbench import messages, report
+from convbench import report
 from convbench.base.errors import BadOption, TableError
-from convbench.launcher import Launcher
+from convbench.measure.run import ask_check
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo.names import ARCHITECTURES, architecture, family, select
 from convbench.papers import own_networks
 from convbench.papers.sources import read_sources, tables_folder
-from convbench.runner import ask_check
 from tests import fakes
 from tests.benches import bench, measurements, run_folder, text
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convbench import record
 from convbench.base.errors import BadRecord
 from convbench.checks.parity import FARTHEST, Parity, compare
 from convbench.frameworks.arrays import reading, writing
 from convbench.frameworks.modes import precision
+from convbench.measure import records
 from convbench.networks.ops import BatchNorm
 from tests.builders import graph
 
@@ -158,7 +158,7 @@ def test_every_node_is_compared(compared, right):
 
 def test_parity_survives_json(compared, right):
     found = compared(right | {("output", "fc"): right["output", "fc"] + 1})
-    assert record.structure(record.as_json(found), Parity, "here") == found
+    assert records.structure(records.as_json(found), Parity, "here") == found
 
 
 def test_evidence_comes_back_as_it_was_and_in_order(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from convbench import report, session
 from convbench.checks.parity import Parity
 from convbench.frameworks import protocol, registry
-from convbench.record import Journal
+from convbench.measure.journal import Journal
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, here, measurements, run_folder, text, written_in
 from tests.conftest import output, wait_for

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from attrs import evolve
 
-from convbench import machine
-from convbench.record import Journal, Memory, Task
+from convbench.measure.journal import Journal
+from convbench.measure.machine import environment as machine
+from convbench.measure.records import Memory, Task
 from tests import fakes
 from tests.benches import QUICK, bench, run_folder, text, written_in
 from tests.conftest import ROOT, output, wait_for

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 import pytest
 from attrs import evolve, frozen
 
-from convbench import cli, messages, worker_profile
+from convbench import cli
 from convbench.base.errors import WorkerFailed
 from convbench.commands import profile as command
 from convbench.frameworks import weights
 from convbench.frameworks.protocol import HasNodeSteps
 from convbench.frameworks.registry import load_framework
+from convbench.measure.profile import profile
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker import nodes as worker_profile
 from convbench.networks.roofline import Machine, work
-from convbench.profiling import profile
-from convbench.record import Task
 from tests import fakes
 from tests.builders import graph
 from tests.test_worker import PREPARE, answers

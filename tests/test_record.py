@@ -11,10 +11,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convbench import record
 from convbench.base.errors import BadRecord
 from convbench.checks.structure import check, condensed
-from convbench.record import Journal, Memory, Task
+from convbench.measure import journal as journals
+from convbench.measure import records
+from convbench.measure.journal import Journal
+from convbench.measure.records import Memory, Task
 from tests.builders import alike, graph, table
 from tests.entries import (
     ATTAINABLE,
@@ -40,13 +42,13 @@ def journal(tmp_path):
 
 def refusal(text, where="journal, line 1"):
     with pytest.raises(BadRecord) as caught:
-        record.parse(text, where)
+        journals.parse(text, where)
     return str(caught.value)
 
 
 def altered(entry, **changes):
     """The journal line of an entry with some keys changed; "absent" takes a key away."""
-    content = {**json.loads(record.line(entry)), **changes}
+    content = {**json.loads(journals.line(entry)), **changes}
     return json.dumps({k: v for k, v in content.items() if v != "absent"}).encode()
 
 
@@ -62,19 +64,19 @@ def test_an_entry_is_read_as_it_was_written(tmp_path, entry):
     ("entry", "kind"), [(ENVIRONMENT, "environment"), (REPORT, "check"), (FAILURE, "measurement")]
 )
 def test_a_line_says_its_schema_and_kind(entry, kind):
-    content = json.loads(record.line(entry))
-    assert (content["schema"], content["kind"]) == (record.SCHEMA, kind)
+    content = json.loads(journals.line(entry))
+    assert (content["schema"], content["kind"]) == (records.SCHEMA, kind)
 
 
 def test_pass_is_written_without_the_underscore():
-    content = json.loads(record.line(MEASUREMENT))["task"]
+    content = json.loads(journals.line(MEASUREMENT))["task"]
     assert content["pass"] == "train_step"
     assert "pass_" not in content
-    assert record.structure(content, Task, "here") == TASK
+    assert records.structure(content, Task, "here") == TASK
 
 
 def test_text_stays_readable():
-    assert "A CPU®" in record.line(ENVIRONMENT)
+    assert "A CPU®" in journals.line(ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +170,12 @@ def test_a_value_that_no_run_can_have_had_is_refused_with_its_bound(entry, chang
 
 @pytest.mark.parametrize("key", ["batch", "threads"])
 def test_a_task_without_an_image_or_a_thread_is_refused(key):
-    task = {**json.loads(record.line(MEASUREMENT))["task"], key: 0}
+    task = {**json.loads(journals.line(MEASUREMENT))["task"], key: 0}
     assert f"'{key}' must be >= 1: 0 @ $.task" in refusal(altered(MEASUREMENT, task=task))
 
 
 def test_a_whole_number_may_stand_for_seconds():
-    found = record.parse(altered(MEASUREMENT, build_s=2, rounds_s=[1, 2.5]), "here")
+    found = journals.parse(altered(MEASUREMENT, build_s=2, rounds_s=[1, 2.5]), "here")
     assert (found.build_s, found.rounds_s) == (2.0, (1.0, 2.5))
 
 
@@ -182,7 +184,7 @@ def test_a_whole_number_may_stand_for_seconds():
 def test_no_line_raises_anything_else(kind, content):
     whole = content if isinstance(content, dict) else {"task": content}
     with pytest.raises(BadRecord):
-        record.parse(json.dumps({"schema": 1, "kind": kind, **whole}).encode(), "here")
+        journals.parse(json.dumps({"schema": 1, "kind": kind, **whole}).encode(), "here")
 
 
 def test_a_journal_grows_when_it_is_opened_again(journal):
@@ -245,7 +247,7 @@ def test_condensed_counts_as_before_in_less_room(name):
     kept = condensed(report)
     assert kept.counts == report.counts
     assert kept.errata == report.errata
-    assert len(record.line(kept)) < 80_000
+    assert len(journals.line(kept)) < 80_000
     broken = evolve(report, findings=tuple(evolve(f, status="differs") for f in report.findings))
     assert condensed(broken) == broken
 
@@ -257,7 +259,7 @@ def test_throughput(step_s, want):
 
 def test_memory_that_nobody_could_tell_is_not_zero():
     assert FAILURE.memory == Memory()
-    assert set(record.as_json(Memory()).values()) == {None}
+    assert set(records.as_json(Memory()).values()) == {None}
 
 
 def test_a_label_is_a_few_words():
@@ -267,7 +269,7 @@ def test_a_label_is_a_few_words():
 
 
 def test_runs_that_begin_at_once_have_a_folder_each(tmp_path):
-    path = tmp_path / "reports" / "2026-01-02T030405-cpu" / record.JOURNAL
+    path = tmp_path / "reports" / "2026-01-02T030405-cpu" / journals.JOURNAL
     runs = [Journal(path, new=True) for _ in range(3)]
     assert not path.parent.parent.exists(), "a run without an entry leaves nothing"
     for journal in (*runs, *runs):
@@ -283,4 +285,4 @@ def test_runs_that_begin_at_once_have_a_folder_each(tmp_path):
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("", encoding="ascii")
     with pytest.raises(OSError, match="File exists"):
-        Journal(tmp_path / "file" / "run" / record.JOURNAL, new=True).append(ENVIRONMENT)
+        Journal(tmp_path / "file" / "run" / journals.JOURNAL, new=True).append(ENVIRONMENT)

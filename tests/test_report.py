@@ -18,7 +18,8 @@ from convbench.base.errors import ConvbenchError
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import Case
 from convbench.checks.parity import Disagreement, Parity
-from convbench.record import Environment, Journal, Measurement, Memory, Unchecked
+from convbench.measure.journal import Journal
+from convbench.measure.records import Environment, Measurement, Memory, Unchecked
 from tests import samples
 from tests.conftest import ROOT
 from tests.samples import ENTRIES, ENVIRONMENT, IN_TWO_MODES

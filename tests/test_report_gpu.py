@@ -7,8 +7,8 @@ from attrs import evolve
 
 from convbench import report, report_gpu
 from convbench.base.text_tables import ABSENT
-from convbench.gpu import LIMITS
-from convbench.gpu_use import GpuUse, Spread
+from convbench.measure.machine.gpu import LIMITS
+from convbench.measure.records import GpuUse, Spread
 from tests import samples
 from tests.samples import ENTRIES, ENVIRONMENT
 from tests.test_report import rows_below

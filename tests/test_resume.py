@@ -11,18 +11,13 @@ import sys
 import pytest
 from attrs import evolve
 
-from convbench import machine, resume
 from convbench.checks.parity import Parity
-from convbench.record import (
-    Environment,
-    Journal,
-    Measurement,
-    Task,
-    Unchecked,
-    latest,
-)
-from convbench.resume import NEWEST, Kept, NotResumable, Resumed, lock, resumed
-from convbench.timing import Budget
+from convbench.measure import resume
+from convbench.measure.journal import Journal, latest
+from convbench.measure.machine import environment
+from convbench.measure.records import Environment, Measurement, Task, Unchecked
+from convbench.measure.resume import NEWEST, Kept, NotResumable, Resumed, lock, resumed
+from convbench.measure.sampling import Budget
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, measurements, run_folder, text
 from tests.conftest import wait_for
@@ -275,9 +270,9 @@ def test_a_file_system_without_locks_keeps_nobody_from_it(reports, monkeypatch):
 @pytest.fixture
 def clean(monkeypatch):
     """Runs of a commit without changes, whatever those who work on convbench have changed."""
-    usual = machine.environment
+    usual = environment.environment
     monkeypatch.setattr(
-        machine, "environment", lambda *at: evolve(usual(*at), commit="0123456789ab")
+        environment, "environment", lambda *at: evolve(usual(*at), commit="0123456789ab")
     )
 
 

@@ -7,11 +7,11 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from convbench import record
 from convbench.base.errors import BadRecord
 from convbench.checks.rounding import ONCE, UNIT, Rounding, allowed, judge
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.weights import batch, filler, moved
+from convbench.measure import records
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Conv, Dense, Flatten, MaxPool, Relu, Relu6, Softmax
 
@@ -203,4 +203,4 @@ def test_moving_moves_each_value_by_its_share_up_or_down():
 
 def test_a_judgement_survives_json(judged):
     found = judged(off_by(1e4, "float32"))
-    assert record.structure(record.as_json(found), Rounding, "here") == found
+    assert records.structure(records.as_json(found), Rounding, "here") == found

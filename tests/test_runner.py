@@ -10,26 +10,21 @@ from statistics import median
 import pytest
 from attrs import define, evolve, field
 
-from convbench import machine, messages, runner
 from convbench.base.errors import BadRecord, FrameworkMissing, OtherFramework, WorkerFailed
 from convbench.base.importing import Reference
 from convbench.checks.structure import CheckReport, Finding
-from convbench.examination import Settings
-from convbench.launcher import Child
+from convbench.measure import run as runner
+from convbench.measure.examine import Settings
+from convbench.measure.journal import Journal
+from convbench.measure.machine import environment as machine
+from convbench.measure.machine.cpu import CpuUse
+from convbench.measure.records import Attainable, Environment, Measurement, Memory, Task, Unchecked
+from convbench.measure.run import Run
+from convbench.measure.sampling import MIN_ROUNDS, WARMUP, Budget
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
+from convbench.measure.worker.messages import OwnModel
 from convbench.networks.zoo.names import architecture
-from convbench.own_model import OwnModel
-from convbench.processors import CpuUse
-from convbench.record import (
-    Attainable,
-    Environment,
-    Journal,
-    Measurement,
-    Memory,
-    Task,
-    Unchecked,
-)
-from convbench.runner import Run
-from convbench.timing import MIN_ROUNDS, WARMUP, Budget
 
 TASK = Task(
     architecture="lenet5",

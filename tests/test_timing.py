@@ -10,11 +10,11 @@ from random import Random
 import pytest
 from attrs import define, evolve, field
 
-from convbench import launcher, messages, processors
 from convbench.base.errors import WorkerFailed
 from convbench.base.stats import JUDGED
-from convbench.record import Measurement
-from convbench.timing import (
+from convbench.measure.machine import cpu
+from convbench.measure.records import Measurement
+from convbench.measure.sampling import (
     BLOCK,
     CLOCK,
     ENOUGH,
@@ -26,6 +26,7 @@ from convbench.timing import (
     Rounds,
     usual,
 )
+from convbench.measure.worker import launcher, messages
 from tests.test_runner import TASK
 
 NEVER = 1e-9
@@ -160,10 +161,10 @@ def test_what_others_used_is_what_the_machine_was_busy_with_but_for_the_child(
     monkeypatch: pytest.MonkeyPatch, busy: float
 ):
     clock = {"now": 100.0, "busy": 7.0, "stolen": 1.0, "own": 0.0}
-    monkeypatch.setattr(processors, "perf_counter", lambda: clock["now"])
-    monkeypatch.setattr(processors, "process_time", lambda: clock["own"])
-    monkeypatch.setattr(processors, "_machine", lambda: (clock["busy"], clock["stolen"]))
-    use = processors.CpuUse()
+    monkeypatch.setattr(cpu, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(cpu, "process_time", lambda: clock["own"])
+    monkeypatch.setattr(cpu, "_machine", lambda: (clock["busy"], clock["stolen"]))
+    use = cpu.CpuUse()
     assert (use.others_cores, use.stolen_cores) == (None, None)
     for _ in range(2):
         with use.watched() as used:

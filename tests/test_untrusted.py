@@ -18,7 +18,7 @@ import pytest
 import convbench
 from convbench.base.errors import BadRecord
 from convbench.frameworks.arrays import reading
-from convbench.record import Journal
+from convbench.measure.journal import Journal
 from convbench.report import markdown
 from tests.samples import write_run, write_sources
 
@@ -58,7 +58,7 @@ def test_no_module_makes_code_of_what_it_reads(file):
 def test_what_a_run_reads_of_a_worker_is_never_loaded():
     """Only the worker's side calls `load`, which imports and unpickles what its parent sent."""
     callers = [f.stem for f in SOURCE.rglob("*.py") if ".make.load()" in f.read_text("utf-8")]
-    assert callers == ["worker_own"]
+    assert callers == ["own_models"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_array_of_objects_is_refused_and_not_unpickled(tmp_path):
 ABSURD = [
     *(None, True, -1, 0, 2**63, 10**400, 1e308, -0.0, "", "x" * 10**5, "\udc80", "\x1b[2J"),
     *([], {}, [[]], {"a": 1}, [None], ["x"], [1e999], "__import__('os').system('true')"),
-    *("<script>", "../../etc/passwd", "convbench.worker:main", "os.system"),
+    *("<script>", "../../etc/passwd", "convbench.measure.worker.child:main", "os.system"),
 ]
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from convbench import machine, messages, worker, worker_clock
-from convbench.launcher import Launcher
+from convbench.measure.machine import environment
+from convbench.measure.records import Task
+from convbench.measure.worker import child as worker
+from convbench.measure.worker import clock, messages, pipe
+from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 from tests import fakes
 
 pytestmark = pytest.mark.processes
@@ -39,7 +41,7 @@ def answers(*requests: messages.Request) -> list[messages.Message]:
     """What a child says to these requests, served without a process of its own."""
     said = io.BytesIO()
     asked = io.BytesIO(b"".join(map(messages.encode, requests)))
-    worker.Child(worker.Pipe(asked, said), fakes.framework()).serve()
+    worker.Child(pipe.Pipe(asked, said), fakes.framework()).serve()
     return [messages.decode(text) for text in said.getvalue().splitlines(keepends=True)]
 
 
@@ -56,7 +58,7 @@ def test_a_child_leaves_when_told_or_when_the_parent_hangs_up():
 
 def test_warm_up_goes_on_for_its_time_and_a_step_that_is_longer_is_warmed_up_once(monkeypatch):
     seconds = iter(range(100))  # each look at the clock is a second later: a round takes one
-    monkeypatch.setattr(worker_clock, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(clock, "perf_counter", lambda: float(next(seconds)))
     short = answers(PREPARE)[1]
     assert (short.first_s, short.warmup_s) == (1.0, (1.0,))
     long = answers(evolve(PREPARE, warmup_s=6.5))[1]
@@ -68,16 +70,16 @@ def test_a_round_is_the_mean_of_its_steps(monkeypatch):
     assert len(timed.rounds_s) == 2
     assert prepared.report.proven
     seconds = iter(range(100))
-    monkeypatch.setattr(worker_clock, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(clock, "perf_counter", lambda: float(next(seconds)))
     timed = answers(PREPARE, messages.Rounds(3, 4))[2]
     assert timed.rounds_s == (0.25,) * 3
 
 
 def test_no_round_takes_no_time_whatever_a_coarse_clock_says(monkeypatch):
-    monkeypatch.setattr(worker_clock, "perf_counter", lambda: 1.0)
+    monkeypatch.setattr(clock, "perf_counter", lambda: 1.0)
     _, prepared, timed = answers(PREPARE, messages.Rounds(2, 4))
-    assert prepared.first_s == worker_clock.RESOLUTION > 0
-    assert timed.rounds_s == (worker_clock.RESOLUTION / 4,) * 2
+    assert prepared.first_s == clock.RESOLUTION > 0
+    assert timed.rounds_s == (clock.RESOLUTION / 4,) * 2
 
 
 def test_a_model_that_is_not_the_papers_is_not_timed_and_the_place_is_named(fault: Fault):
@@ -131,13 +133,13 @@ def test_a_batch_that_cannot_fit_is_refused_before_anything_is_allocated(fault: 
 def test_what_just_fits_is_run(monkeypatch, spare, kind):
     image, largest, values = 32 * 32, 6 * 28 * 28, 60_840  # LeNet-5: what C1 takes and gives
     needed = 4 * ((image + largest) * TASK.batch + values)
-    monkeypatch.setattr(machine, "available_bytes", lambda: needed + spare)
+    monkeypatch.setattr(environment, "available_bytes", lambda: needed + spare)
     assert type(answers(PREPARE)[1]) is kind
 
 
 def test_training_needs_its_gradients_and_what_the_weights_have_seen(monkeypatch):
     task = evolve(TASK, pass_="backward")
-    monkeypatch.setattr(machine, "available_bytes", lambda: 2 * 4 * 60_000)
+    monkeypatch.setattr(environment, "available_bytes", lambda: 2 * 4 * 60_000)
     refused = answers(evolve(PREPARE, task=task))[1]
     assert isinstance(refused, messages.Refused)
     assert "does not fit" in refused.why
@@ -218,7 +220,7 @@ def test_ctrl_c_is_the_parents_business():
 
 def talk(said: bytes) -> tuple[int, list[messages.Message]]:
     """Exit status and answers of a worker whose parent says all this and hangs up."""
-    command = [sys.executable, "-m", "convbench.worker", fakes.NAME]
+    command = [sys.executable, "-m", "convbench.measure.worker", fakes.NAME]
     done = subprocess.run(command, input=said, capture_output=True, check=False, timeout=300)
     lines = filter(bytes.strip, done.stdout.splitlines(keepends=True))  # an empty line is nothing
     return done.returncode, [messages.decode(line) for line in lines]

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from convbench import machine, messages, worker_attain
 from convbench.frameworks.protocol import HasPeaks
 from convbench.frameworks.registry import load_framework
+from convbench.measure.machine import environment
+from convbench.measure.worker import messages
+from convbench.measure.worker import peaks as worker_attain
 from tests import fakes
 from tests.test_worker import answers
 
@@ -103,14 +105,14 @@ def test_half_precision_is_not_tried_where_no_task_is(monkeypatch):
 
 def test_what_is_copied_fits_no_cache(monkeypatch):
     for cache, want in ((None, 128), (32 * MIB, 128), (64 * MIB, 256), (1152 * MIB, 1024)):
-        monkeypatch.setattr(machine, "last_level_cache_bytes", lambda cache=cache: cache)
+        monkeypatch.setattr(environment, "last_level_cache_bytes", lambda cache=cache: cache)
         assert worker_attain.copied_bytes("cpu") == want * MIB
     assert worker_attain.copied_bytes("cuda") == 1024 * MIB
 
 
 def test_last_level_caches_are_added_up_and_shared_ones_counted_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "CACHES", tmp_path)
-    assert machine.last_level_cache_bytes() is None
+    monkeypatch.setattr(environment, "CACHES", tmp_path)
+    assert environment.last_level_cache_bytes() is None
     for cpu, index, level, shared, size in (
         *((0, 0, 1, "0", "32K"), (0, 3, 3, "0-1", "32768K")),
         *((1, 0, 1, "1", "32K"), (1, 3, 3, "0-1", "32768K")),
@@ -120,9 +122,9 @@ def test_last_level_caches_are_added_up_and_shared_ones_counted_once(tmp_path, m
         folder.mkdir(parents=True)
         for name, text in (("level", level), ("shared_cpu_list", shared), ("size", size)):
             (folder / name).write_text(f"{text}\n", encoding="ascii")
-    assert machine.last_level_cache_bytes() == 48 * MIB
+    assert environment.last_level_cache_bytes() == 48 * MIB
     (tmp_path / "cpu0" / "cache" / "index0" / "size").write_text("?", encoding="ascii")
-    assert machine.last_level_cache_bytes() is None
+    assert environment.last_level_cache_bytes() is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_a_real_framework_does_what_is_counted(name, dtype, monkeypatch):
         small = small or ((8,) if sizes is worker_attain.PRODUCTS else ((4, 5, 2),))
         monkeypatch.setitem(sizes, "cpu", small)
     monkeypatch.setattr(worker_attain, "BUDGET", 0.0)
-    monkeypatch.setattr(machine, "last_level_cache_bytes", lambda: None)
+    monkeypatch.setattr(environment, "last_level_cache_bytes", lambda: None)
     monkeypatch.setattr(type(framework), "prepare", lambda *_: None)
     found = worker_attain.attain(framework, messages.Attain("cpu", 1, dtype))
     assert min(found.matmul_flops, found.conv_flops, found.copy_bytes_s) > 0

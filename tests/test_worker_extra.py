@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convbench import worker_extra
-from convbench.worker_extra import ADDED, slowed
+from convbench.measure.worker import extra_work
+from convbench.measure.worker.extra_work import ADDED, slowed
 
 
 class Clock:
@@ -13,8 +13,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.added, self.steps = 0.0, [], 0
-        monkeypatch.setattr(worker_extra, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(worker_extra, "_add", self.add)
+        monkeypatch.setattr(extra_work, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(extra_work, "_add", self.add)
 
     def add(self, count: int) -> int:
         self.now += count * 1e-9
@@ -37,4 +37,4 @@ def test_a_step_takes_as_much_longer_as_was_asked(monkeypatch, share):
 
 
 def test_what_is_added_is_real_work():
-    assert worker_extra._add(ADDED) == ADDED * (ADDED - 1) // 2
+    assert extra_work._add(ADDED) == ADDED * (ADDED - 1) // 2

@@ -12,10 +12,10 @@ from pytest_benchmark.fixture import FixtureAlreadyUsed
 from convbench.base.errors import ConvbenchError
 from convbench.cases import LARGEST, Case, Timed, compared
 from convbench.checks.parity import Parity
-from convbench.examination import Settings
+from convbench.measure.examine import Settings
+from convbench.measure.records import Measurement
+from convbench.measure.run import Run
 from convbench.networks.zoo.names import architecture
-from convbench.record import Measurement
-from convbench.runner import Run
 from convbench.session import (
     STATE,
     TIMED,

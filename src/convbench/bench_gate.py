@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from attrs import define
 
-from convbench import machine
 from convbench.base.errors import BadOption, ConvbenchError
 from convbench.cases import LARGEST
 from convbench.gate import stored, stored_words
 from convbench.gate.stored import Baseline
 from convbench.gate.values import GateResult
-from convbench.record import Environment, Task
+from convbench.measure.machine import environment
+from convbench.measure.records import Environment, Task
 from convbench.session import STATE, TIMED, State, pass_of
 
 
@@ -54,7 +54,7 @@ def _begun(session: pytest.Session, state: State, given: str) -> Gate:
         raise BadOption("--bench-batch", "a number, which a stored run can have too", LARGEST)
     config = session.config
     baseline = stored.read(config.invocation_params.dir / given, given)
-    stored.refuse_other_machine(baseline, machine.environment(config.rootpath))
+    stored.refuse_other_machine(baseline, environment.environment(config.rootpath))
     items = [item for item in session.items if TIMED in getattr(item, "fixturenames", ())]
     tasks = [state.task(item.callspec.params[TIMED], pass_of(item)) for item in items]  # type: ignore[attr-defined]
     wanted = tuple(dict.fromkeys(map(stored.first_process, tasks)))

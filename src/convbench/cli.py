@@ -40,15 +40,16 @@ from convbench.commands import (
     profile,
 )
 from convbench.commands.words import print_words, printed, total, verdict, wrapped
-from convbench.launcher import Launcher
+from convbench.measure.journal import JOURNAL
+from convbench.measure.records import as_json
+from convbench.measure.run import ask_check
+from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo import names as architectures
 from convbench.papers import own_networks
 from convbench.papers.implementations import as_text, compare
 from convbench.papers.printed import show
 from convbench.papers.sources import read_sources, tables_folder
 from convbench.papers.tables import ReferenceTable, read_table
-from convbench.record import JOURNAL, as_json
-from convbench.runner import ask_check
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import Attribute, evolve, field, frozen
 
-from convbench import machine
 from convbench.base.errors import BadOption, ConvbenchError, OtherFramework
 from convbench.base.importing import Maker, Reference, refer, used_by
 from convbench.base.units import Second
 from convbench.frameworks import registry
 from convbench.frameworks.protocol import EVERYWHERE
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
+from convbench.measure.machine import environment
+from convbench.measure.records import Measurement, Task
+from convbench.measure.run import Run
+from convbench.measure.worker.messages import OwnModel
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Shape
 from convbench.networks.zoo import names as architectures
 from convbench.options import MOST, one_of
-from convbench.own_model import OwnModel
-from convbench.record import Measurement, Task
-from convbench.runner import Run
 from convbench.session import STATE, refuse_xdist
 from convbench.throughput import PassThroughput, Throughput, summary
 
@@ -248,7 +248,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("throughput of models of your own (unproven)")
     terminalreporter.write_line(summary(results))
     measurements = [measurement for _, measurement in results]
-    busy_cpu = busy(machine.default_threads(), measurements)
+    busy_cpu = busy(environment.default_threads(), measurements)
     for warning in (busy_cpu, *report_gpu.warnings(measurements)):
         if warning:
             terminalreporter.write_line(warning.replace("*", ""), yellow=True)

@@ -20,10 +20,10 @@ from convbench.frameworks import registry
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.frameworks.protocol import PASSES
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
+from convbench.measure.resume import NEWEST
 from convbench.networks.zoo import names as architectures
 from convbench.papers import own_networks as canon
 from convbench.papers.own_networks import Own
-from convbench.resume import NEWEST
 
 DEVICES = ("cpu", "cuda")
 MOST = {

@@ -15,19 +15,17 @@ from attrs import evolve, frozen
 
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Second, count, per_second, rate
-from convbench.estimates import Estimate, estimates
+from convbench.measure.estimates import BESIDE, Estimate, beside, estimates
+from convbench.measure.records import Attainable, Entry, Measurement, Task
 from convbench.networks.graph import Graph
 from convbench.networks.layer_facts import kind
 from convbench.networks.roofline import NOTHING, VALUE_BYTES, Machine, Pass, Work, work
 from convbench.networks.zoo.names import architecture, family
-from convbench.record import Attainable, Entry, Measurement, Task
 
 PEAK_NOISE = 0.15
 """The share by which a peak may be too low: what it differed by between runs of a quiet machine."""
 PROCESS_NOISE = 0.15
 """The share by which two processes may differ that do the same; the rounds of one know nothing."""
-BESIDE = 0.2
-"""Cores that others may use while something is timed before the reader is warned."""
 
 Conditions: TypeAlias = tuple[str, int, str]
 """Device, threads and dtype: what a peak is valid for."""
@@ -67,11 +65,6 @@ class Closeness:
     def flops(self) -> float:
         """Operations a second."""
         return self.work.operations / self.step_s
-
-
-def beside(entry: Measurement | Attainable) -> float:
-    """Cores that the machine gave to others meanwhile, or lost; 0 if nobody counted."""
-    return (entry.others_cores or 0.0) + (entry.stolen_cores or 0.0)
 
 
 def conditions(entry: Task | Attainable) -> Conditions:

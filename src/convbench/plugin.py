@@ -15,10 +15,10 @@ import pytest
 from convbench import options
 from convbench.base.errors import ConvbenchError
 from convbench.cases import Case, Timed, compared, shuffled, timed
+from convbench.measure.records import Environment
 from convbench.options import Options
 from convbench.papers import own_networks
 from convbench.progress import Progress
-from convbench.record import Environment
 from convbench.session import PARITY, STATE, STRUCTURE, TIMED, ReplayClock, State, pass_of
 
 pytest_plugins = ("convbench.fixtures", "convbench.bench_fixtures", "convbench.bench_gate")

@@ -14,8 +14,8 @@ from pluggy import HookimplMarker
 
 from convbench.base.units import Second, clock, seconds
 from convbench.checks.parity import Parity
-from convbench.estimates import estimates
-from convbench.record import Entry, Measurement
+from convbench.measure.estimates import estimates
+from convbench.measure.records import Entry, Measurement
 
 hookimpl = HookimplMarker("pytest")
 

@@ -24,19 +24,11 @@ from convbench.base.text_tables import ABSENT, Markup, escaped, table
 from convbench.base.units import count, size
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport, erratum_sentence
-from convbench.estimates import Estimate, estimates
+from convbench.measure.estimates import Estimate, estimates
+from convbench.measure.journal import JOURNAL, Journal, latest
+from convbench.measure.records import Entry, Environment, Measurement, Memory, Unchecked
 from convbench.networks.graph import NETWORK
 from convbench.papers.sources import Source, read_sources
-from convbench.record import (
-    JOURNAL,
-    Entry,
-    Environment,
-    Journal,
-    Measurement,
-    Memory,
-    Unchecked,
-    latest,
-)
 from convbench.report_throughput import (
     PASS_TITLES,
     busy,

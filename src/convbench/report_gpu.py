@@ -7,8 +7,7 @@ from statistics import median
 
 from convbench.base.text_tables import ABSENT, escaped, table
 from convbench.base.units import significant
-from convbench.gpu_use import GpuUse, Spread
-from convbench.record import Entry, Measurement
+from convbench.measure.records import Entry, GpuUse, Measurement, Spread
 from convbench.report_throughput import measurements_of
 
 WORDS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convbench.base.errors import one_line
 from convbench.frameworks.modes import DEFAULT, SINGLE
-from convbench.record import Environment, Measurement
+from convbench.measure.records import Environment, Measurement
 
 RUNS = {
     "pytorch": "PyTorch eagerly (inference mode for forward)",

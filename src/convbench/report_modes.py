@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from convbench.base.text_tables import ABSENT, table
-from convbench.estimates import Estimate, times_as_fast
 from convbench.frameworks.modes import DEFAULT, MODES, SINGLE, parts
+from convbench.measure.estimates import Estimate, times_as_fast
 from convbench.report_throughput import Proven, parity_of, times
 
 NOTE = (

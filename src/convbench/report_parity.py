@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from convbench.base.text_tables import escaped, table
 from convbench.base.units import clock, count
 from convbench.checks.parity import SAME, SAME_LOSSES, Parity
-from convbench.record import Entry
+from convbench.measure.records import Entry
 
 NOTE = (
     "From the same weights and the same batch: the largest relative error (in the Euclidean norm) "

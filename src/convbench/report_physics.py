@@ -6,16 +6,9 @@ from collections.abc import Sequence
 
 from convbench.base.text_tables import escaped, table
 from convbench.base.units import per_second, rate
-from convbench.plausibility import (
-    BESIDE,
-    PEAK_NOISE,
-    PROCESS_NOISE,
-    Closeness,
-    beside,
-    closeness,
-    doubts,
-)
-from convbench.record import Attainable, Entry
+from convbench.measure.estimates import BESIDE, beside
+from convbench.measure.records import Attainable, Entry
+from convbench.plausibility import PEAK_NOISE, PROCESS_NOISE, Closeness, closeness, doubts
 from convbench.report_throughput import PASS_TITLES
 
 PEAKS_NOTE = (

@@ -10,9 +10,9 @@ from convbench.base.stats import Interval
 from convbench.base.text_tables import ABSENT, escaped, table
 from convbench.base.units import rate, seconds, significant
 from convbench.checks.parity import SAME, Parity
-from convbench.estimates import Estimate, estimates, times_as_fast
-from convbench.plausibility import BESIDE, beside, doubts
-from convbench.record import Entry, Environment, Measurement, Task
+from convbench.measure.estimates import BESIDE, Estimate, beside, estimates, times_as_fast
+from convbench.measure.records import Entry, Environment, Measurement, Task
+from convbench.plausibility import doubts
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""

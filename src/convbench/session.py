@@ -10,22 +10,24 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from convbench import machine, options
+from convbench import options
 from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.base.processes.interrupts import Interrupts
 from convbench.base.units import Byte, Second
 from convbench.cases import LARGEST, Batch, Case, Timed, timed
 from convbench.frameworks import registry
 from convbench.frameworks.protocol import PASSES
-from convbench.launcher import Launcher
+from convbench.measure.journal import JOURNAL, Journal
+from convbench.measure.machine import environment
+from convbench.measure.records import Measurement, Task
+from convbench.measure.resume import resumed
+from convbench.measure.run import Run
+from convbench.measure.sampling import Budget
+from convbench.measure.worker.launcher import Launcher
 from convbench.options import Options
 from convbench.papers.own_networks import Own
 from convbench.papers.sources import tables_folder
 from convbench.progress import Progress
-from convbench.record import JOURNAL, Journal, Measurement, Task
-from convbench.resume import resumed
-from convbench.runner import Run
-from convbench.timing import Budget
 
 TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
 FILLED = 0.9
@@ -51,12 +53,12 @@ class State:
     def device(self) -> str:
         """The device that was asked for, or the best that there is."""
         if self._device is None:
-            self._device = self.options.device or machine.default_device()
+            self._device = self.options.device or environment.default_device()
         return self._device
 
     def threads(self) -> int:
         """The number of threads that was asked for, or the machine's own."""
-        return self.options.threads or machine.default_threads()
+        return self.options.threads or environment.default_threads()
 
     def batch(self) -> int:
         """Images in a batch where one number is wanted: the first that was asked for."""
@@ -111,7 +113,7 @@ class State:
     def _memory_limit(self) -> Byte | None:
         """The limit that was given; one that spares the machine where batches are to fill it."""
         if self.options.memory_limit is None and LARGEST in self.options.batches:
-            return int(FILLED * machine.available_bytes())
+            return int(FILLED * environment.available_bytes())
         return self.options.memory_limit
 
     def _tasks(self) -> list[Task]:

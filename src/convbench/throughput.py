@@ -9,8 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from convbench.base.units import Byte, ImagesPerSecond, Second, seconds, shape, size
-from convbench.estimates import Estimate, estimates
-from convbench.record import Measurement, as_json
+from convbench.measure.estimates import Estimate, estimates
+from convbench.measure.records import Measurement, as_json
 
 UNPROVEN = "unproven: a model of your own"
 """Said with every figure: no paper's table stands behind it."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from convbench import launcher, machine
+from convbench.measure.machine import environment
+from convbench.measure.worker import launcher
 from tests.faults.harness import PATIENT_S, Harness, foster_home
 from tests.faults.plans import Plan
 from tests.samples import ENVIRONMENT
@@ -19,7 +20,7 @@ def harness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[str], None]
 ) -> Iterator[Callable[[Plan], Harness]]:
     """Makes the harness for a plan; what is slow and of no interest here is left out."""
-    monkeypatch.setattr(machine, "environment", lambda *_: ENVIRONMENT)
+    monkeypatch.setattr(environment, "environment", lambda *_: ENVIRONMENT)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     fault("")

@@ -15,19 +15,20 @@ from typing import Any
 import psutil
 from attrs import define, field
 
-from convbench import launcher as launcher_module
-from convbench import messages
 from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
-from convbench.examination import Settings
-from convbench.launcher import Launcher
+from convbench.measure.examine import Settings
+from convbench.measure.journal import Journal
+from convbench.measure.records import Entry, Environment, Measurement, Task, Unchecked
+from convbench.measure.run import Run
+from convbench.measure.sampling import Budget
+from convbench.measure.worker import launcher as launcher_module
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo.names import architecture
 from convbench.papers.sources import tables_folder
-from convbench.record import Entry, Environment, Journal, Measurement, Task, Unchecked
 from convbench.report import markdown
-from convbench.runner import Run
-from convbench.timing import Budget
 from tests import fakes
 from tests.faults import framework
 from tests.faults.plans import FROM_OUTSIDE, HOOKS, Job, Plan

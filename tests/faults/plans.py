@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from convbench import messages
-from convbench.messages import Request
+from convbench.measure.worker import messages
+from convbench.measure.worker.messages import Request
 from tests.faults import framework
 
 Job: TypeAlias = tuple[Literal["check", "time", "parity"], str]

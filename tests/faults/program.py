@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from convbench import machine
 from convbench.base.processes.interrupts import Interrupts
+from convbench.measure.journal import Journal
+from convbench.measure.machine import environment
 from convbench.papers.sources import tables_folder
-from convbench.record import Journal
 from convbench.report import markdown, replace
 from tests.faults.harness import Harness
 from tests.faults.plans import plan
@@ -16,7 +16,7 @@ from tests.samples import ENVIRONMENT
 
 
 def main(seed: str, fault: str, stage: str, folder: str) -> None:
-    machine.environment = lambda *_: ENVIRONMENT  # type: ignore[assignment]
+    environment.environment = lambda *_: ENVIRONMENT  # type: ignore[assignment]
     harness = Harness(Path(folder), plan(int(seed), fault, stage))
     interrupts = Interrupts()
     interrupts.catch()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from convbench import report
-from convbench.record import Journal
+from convbench.measure.journal import Journal
 from tests.faults.harness import Harness
 from tests.faults.plans import Plan, plan
 from tests.samples import ENTRIES, ENVIRONMENT, write_run, write_sources

@@ -10,9 +10,9 @@ import time
 import psutil
 import pytest
 
-from convbench import messages
 from convbench.base.errors import WorkerFailed
-from convbench.launcher import Launcher
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
 from tests.faults.harness import alive, foster_home, task
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from convbench.base.errors import WorkerFailed
-from convbench.record import Journal, Measurement
-from convbench.runner import Run
+from convbench.measure.journal import Journal
+from convbench.measure.records import Measurement
+from convbench.measure.run import Run
 from tests.faults.harness import Harness
 from tests.faults.plans import Plan, plan
 

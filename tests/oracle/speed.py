@@ -14,16 +14,16 @@ from random import Random
 
 from attrs import evolve
 
-from convbench import machine
 from convbench.base.importing import refer
 from convbench.base.text_tables import table
-from convbench.estimates import estimates, times_as_fast
-from convbench.own_model import OwnModel
+from convbench.measure.estimates import estimates, times_as_fast
+from convbench.measure.machine import environment
+from convbench.measure.records import Measurement, Task
+from convbench.measure.run import Run
+from convbench.measure.sampling import Budget
+from convbench.measure.worker.messages import OwnModel
 from convbench.papers.sources import tables_folder
-from convbench.record import Measurement, Task
 from convbench.report_throughput import figure, times
-from convbench.runner import Run
-from convbench.timing import Budget
 
 ROOT = Path(__file__).parents[2]
 BATCH, SECONDS, PRECISION = 4, 3.0, 0.02
@@ -71,7 +71,7 @@ def main() -> None:
                     pass_=pass_,
                     batch=BATCH,
                     device="cpu",
-                    threads=machine.default_threads(),
+                    threads=environment.default_threads(),
                 )
                 (ours,), (others,) = map(estimates, pairs(run, task, theirs, processes))
                 rows.append(

@@ -15,8 +15,8 @@ from convbench.gate import ranks, stored
 from convbench.gate.judging import level
 from convbench.gate.stored import Baseline
 from convbench.gate.values import QUANTITIES
+from convbench.measure.journal import JOURNAL
 from convbench.options import OPTIONS, share
-from convbench.record import JOURNAL
 
 HERE = ("processes", "report", "gate", "tolerance", "tables")
 """Options of a run that are not only handed on, or make no sense for a baseline."""

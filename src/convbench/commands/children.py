@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 
 from convbench.base.processes.interrupts import ENDING
-from convbench.examination import Open
 from convbench.frameworks.registry import Variables, variables
-from convbench.launcher import Child, Launcher
+from convbench.measure.examine import Open
+from convbench.measure.worker.launcher import Child, Launcher
 from convbench.papers.own_networks import Own
 
 SLOW: float = 3600

@@ -10,13 +10,13 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from convbench import machine
 from convbench.base.text_tables import ABSENT, table
 from convbench.base.units import size
 from convbench.commands import OK, installed, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.frameworks.modes import DEFAULT
-from convbench.record import Environment, as_json
+from convbench.measure.machine import environment
+from convbench.measure.records import Environment, as_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints what `machine.environment` finds, and what frameworks say if they are asked."""
-    found = machine.environment(Path.cwd())
+    found = environment.environment(Path.cwd())
     libraries = _libraries(installed()) if options.libraries else {}
     if options.format == "json":
         print_json(as_json(found) | ({"libraries": libraries} if options.libraries else {}))

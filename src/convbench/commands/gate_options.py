@@ -12,13 +12,11 @@ from typing import Any
 
 from attrs import evolve
 
-from convbench import machine
 from convbench.base.errors import BadOption, Unsupported
 from convbench.base.importing import refer
 from convbench.base.units import Second
 from convbench.cases import cases, timed
 from convbench.commands import MOST, installed, named, positive
-from convbench.examination import Settings
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.frameworks.protocol import PASSES
 from convbench.gate import node_ids
@@ -26,11 +24,13 @@ from convbench.gate.running import Plan
 from convbench.gate.sides import Side, alike
 from convbench.gate.subjects import subjects
 from convbench.gate.values import Quantity, Role
+from convbench.measure.examine import Settings
+from convbench.measure.machine import environment
+from convbench.measure.records import Task
+from convbench.measure.worker.messages import OwnModel
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES, names, one_of, share
-from convbench.own_model import OwnModel
 from convbench.papers.sources import tables_folder
-from convbench.record import Task
 
 NETWORKS = "lenet5,mobilenet,resnet18"
 """What is compared where nothing is named: a small, a thin and a middle network."""
@@ -199,7 +199,7 @@ def _plan(
 def _settings(options: argparse.Namespace) -> Settings | None:
     if options.parity == OFF:
         return None
-    return Settings(threads=options.threads or machine.default_threads())
+    return Settings(threads=options.threads or environment.default_threads())
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
@@ -227,8 +227,8 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
 
 def _task(options: argparse.Namespace, **of: Any) -> Task:
     """One task on the device and threads that the command line asks for."""
-    device = options.device or machine.default_device()
-    threads = options.threads or machine.default_threads()
+    device = options.device or environment.default_device()
+    threads = options.threads or environment.default_threads()
     return Task(**of, device=device, threads=threads)
 
 

@@ -21,7 +21,7 @@ from convbench.gate.self_test import Of, Rate, Rule, any_worse, subjects, tallie
 from convbench.gate.sides import alike
 from convbench.gate.templates import Start
 from convbench.gate.values import ROLES, GateResult, Role, SideFacts
-from convbench.record import as_json
+from convbench.measure.records import as_json
 
 MOST_SEED = 2**31
 

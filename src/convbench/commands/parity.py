@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from convbench import machine
 from convbench.base.errors import ConvbenchError, Unsupported
 from convbench.base.text_tables import table
 from convbench.cases import Case, cases
@@ -14,10 +13,11 @@ from convbench.checks.parity import SAME, Parity
 from convbench.checks.rounding import UNIT
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
 from convbench.commands.children import cleaning_up, workers
-from convbench.examination import Settings, Side, parity
 from convbench.frameworks.modes import DEFAULT, MODES
+from convbench.measure.examine import Settings, Side, parity
+from convbench.measure.machine import environment
+from convbench.measure.records import as_json
 from convbench.networks.zoo import names as architectures
-from convbench.record import as_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
     if options.dtype:
         return rounding.run(options)
     tasks = _tasks(options)
-    settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
+    settings = Settings(
+        batch=options.batch, steps=options.steps, threads=environment.default_threads()
+    )
     found, failures = [], []
     with cleaning_up(), workers(options.own) as open_:
         for number, (name, sides) in enumerate(tasks, start=1):

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from convbench import machine
 from convbench.base.errors import BadOption
 from convbench.base.text_tables import ABSENT, table
 from convbench.base.units import count, per_second, seconds, significant
@@ -16,12 +15,13 @@ from convbench.commands import OK, installed, named, positive, print_json
 from convbench.commands.children import cleaning_up, workers
 from convbench.commands.words import wrapped
 from convbench.frameworks.modes import DEFAULT, MODES
+from convbench.measure.estimates import BESIDE
+from convbench.measure.machine import environment
+from convbench.measure.profile import Profile, Row, Side, profile
+from convbench.measure.records import Task
 from convbench.networks.zoo import names as architectures
 from convbench.options import DEVICES
 from convbench.papers.sources import tables_folder
-from convbench.plausibility import BESIDE
-from convbench.profiling import Profile, Row, Side, profile
-from convbench.record import Task
 
 PASSES = ("forward", "backward")
 SHOWN = 15
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
     chosen = named(options.framework) if options.framework else installed()
-    device = options.device or machine.default_device()
+    device = options.device or environment.default_device()
     return [
         Task(
             architecture=case.architecture,
@@ -75,7 +75,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
             pass_=options.pass_,
             batch=options.batch or DEFAULT_BATCH[device],
             device=device,
-            threads=options.threads or machine.default_threads(),
+            threads=options.threads or environment.default_threads(),
         )
         for case in cases([options.name], [*dict.fromkeys(chosen)], [options.mode])
     ]

@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from convbench import machine
 from convbench.base.errors import ConvbenchError, UnknownName
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import cases
@@ -14,10 +13,11 @@ from convbench.checks.parity import ORDER
 from convbench.checks.rounding import UNIT, Rounding, Worst
 from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
 from convbench.commands.children import cleaning_up, workers
-from convbench.examination import Settings, Side, rounding
 from convbench.frameworks.modes import DEFAULT
+from convbench.measure.examine import Settings, Side, rounding
+from convbench.measure.machine import environment
+from convbench.measure.records import as_json
 from convbench.networks.zoo import names as architectures
-from convbench.record import as_json
 
 NOTE = """
 Largest relative errors against float64 with the same weights and batch, and where they are.
@@ -30,7 +30,9 @@ left of the values, nobody can tell. Rounding explains {explained} of {all}."""
 def run(options: argparse.Namespace) -> int:
     """Prints how far each precision is off on each network; 1 if rounding does not explain it."""
     tasks = _tasks(options)
-    settings = Settings(batch=options.batch, steps=options.steps, threads=machine.default_threads())
+    settings = Settings(
+        batch=options.batch, steps=options.steps, threads=environment.default_threads()
+    )
     found: list[Rounding] = []
     failures = []
     with cleaning_up(), workers(options.own) as open_:

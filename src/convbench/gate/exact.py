@@ -8,18 +8,18 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field
 
-from convbench import messages
 from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.checks.structure import CheckReport
-from convbench.examination import Settings, parity
 from convbench.gate.sides import shared
 from convbench.gate.subjects import Subject
 from convbench.gate.templates import Templates
 from convbench.gate.values import ROLES, Broken, Difference, Role
-from convbench.launcher import Child
+from convbench.measure.examine import Settings, parity
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
+from convbench.measure.worker.messages import OwnModel
 from convbench.networks.graph import NETWORK
 from convbench.networks.zoo.names import architecture
-from convbench.own_model import OwnModel
 
 MOST = 5
 """Differences of one network that are told one by one."""

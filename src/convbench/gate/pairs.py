@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from attrs import define
 
-from convbench import messages
 from convbench.base.units import Second
 from convbench.gate.values import ROLES, Pair, Role, Sample
-from convbench.launcher import Child
-from convbench.timing import ROUND, usual
+from convbench.measure.sampling import ROUND, usual
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
 
 FEWEST = 9
 """Rounds of each side in a pair, at least."""

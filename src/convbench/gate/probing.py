@@ -9,14 +9,15 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from convbench import machine, record
 from convbench.base.errors import BadRecord, BrokenSide, ConvbenchError, FromWorkingTree, one_line
 from convbench.base.processes.programs import Ran, run
 from convbench.base.processes.provenance import belongs
 from convbench.base.units import Second
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, SideFacts
-from convbench.record import CHANGED, Environment
+from convbench.measure import records
+from convbench.measure.machine import environment as machine
+from convbench.measure.records import CHANGED, Environment
 
 LIMIT: Second = 120
 """For an answer; a busy machine needs seconds."""
@@ -104,8 +105,8 @@ def _answer(side: Side, ran: Ran) -> Environment:
     if ran.code:
         raise _broken(side, _why(side, ran))
     try:
-        content = record.load(ran.output.encode(), "its answer")
-        found: Environment = record.structure(content, Environment, "its answer")
+        content = records.load(ran.output.encode(), "its answer")
+        found: Environment = records.structure(content, Environment, "its answer")
     except BadRecord as error:
         remedy = f"install the version of convbench that is in {sys.executable}"
         said = one_line(str(error), most=300)

@@ -9,9 +9,7 @@ from time import monotonic
 
 from attrs import define, evolve, field, frozen
 
-from convbench import messages
 from convbench.base.units import Second
-from convbench.examination import Settings
 from convbench.gate import exact
 from convbench.gate.judging import ALPHA, BETA, level
 from convbench.gate.loop import Loop, TakePair
@@ -30,8 +28,10 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
-from convbench.own_model import OwnModel
-from convbench.record import Task
+from convbench.measure.examine import Settings
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.messages import OwnModel
 
 
 @frozen(kw_only=True)

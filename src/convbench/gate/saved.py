@@ -16,7 +16,7 @@ from convbench.base.errors import BadRecord, Unsupported
 from convbench.base.files import replace_text
 from convbench.gate.judging import decision
 from convbench.gate.values import GateResult
-from convbench.record import as_json, load, structure
+from convbench.measure.records import as_json, load, structure
 
 SCHEMA = 1
 KIND = "gate"

@@ -20,7 +20,7 @@ from convbench.base.processes.programs import ending, inherited
 from convbench.base.units import Second
 from convbench.gate.sides import Side
 from convbench.gate.values import Role
-from convbench.launcher import end
+from convbench.measure.worker.launcher import end
 
 PLUGIN = "convbench_gate_witness"
 LOOK: Second = 0.1

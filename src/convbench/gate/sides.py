@@ -35,7 +35,7 @@ from convbench.frameworks.registry import FRAMEWORKS, known
 from convbench.gate import revisions
 from convbench.gate.revisions import Installation, Revision
 from convbench.gate.values import ROLES, Role
-from convbench.launcher import Child, Launcher
+from convbench.measure.worker.launcher import Child, Launcher
 
 OWN = (".", "this")
 PLACES = ("/", "./", "../", "~/")

@@ -13,7 +13,6 @@ from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.base.units import size
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
-from convbench.estimates import Estimate, estimates
 from convbench.gate import ranks
 from convbench.gate.judging import ALPHA, BETA, level
 from convbench.gate.values import (
@@ -28,8 +27,9 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
-from convbench.plausibility import BESIDE, beside
-from convbench.record import JOURNAL, Entry, Environment, Journal, Measurement, Task, latest
+from convbench.measure.estimates import BESIDE, Estimate, beside, estimates
+from convbench.measure.journal import JOURNAL, Journal, latest
+from convbench.measure.records import Entry, Environment, Measurement, Task
 
 MACHINE = ("cpu", "cores", "system", "gpu", "driver")
 """What must be the same, but for the memory: a kernel keeps more or less of it."""

@@ -13,7 +13,7 @@ from convbench.gate import pairs
 from convbench.gate.sides import Side
 from convbench.gate.templates import Served, Templates
 from convbench.gate.values import QUANTITIES, ROLES, Pair, Quantity, Question, Role
-from convbench.record import Task
+from convbench.measure.records import Task
 
 RequestOf: TypeAlias = Callable[[Task, Role], pairs.Request]
 """What prepares a task in a fresh process of a side."""

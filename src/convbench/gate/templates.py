@@ -18,7 +18,7 @@ from convbench.frameworks.registry import Variables
 from convbench.gate.pairs import Open
 from convbench.gate.sides import Side
 from convbench.gate.values import ROLES, Role
-from convbench.launcher import Child, Launcher
+from convbench.measure.worker.launcher import Child, Launcher
 
 Served: TypeAlias = tuple[str, Variables]
 """A framework, and what its template's environment must have besides the side's."""

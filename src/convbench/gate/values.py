@@ -10,7 +10,7 @@ from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, min_len, optional
 
 from convbench.base.units import Byte, Second
-from convbench.record import BYTES, COUNT, SECONDS, STEP, Environment
+from convbench.measure.records import BYTES, COUNT, SECONDS, STEP, Environment
 
 Role: TypeAlias = Literal["base", "head"]
 ROLES: tuple[Role, Role] = ("base", "head")

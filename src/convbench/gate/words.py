@@ -27,7 +27,7 @@ from convbench.gate.values import (
     SideFacts,
     Verdict,
 )
-from convbench.record import Environment
+from convbench.measure.records import Environment
 
 Mood: TypeAlias = Literal["passed", "in doubt", "failed", "no verdict"]
 MOST_NAMED = 3

@@ -1,10 +1,8 @@
-"""Stands between a run and what it starts on Linux, so that nothing is left of that.
+"""Stands between a run and a process that it starts on Linux, so that nothing of that is left.
 
-Started as `python -m convbench.base.processes.guard FRAMEWORK`. It forks the framework's template
-and sleeps.
-
-Whichever of the two ends first, or is told to end, by a signal that nobody can catch perhaps, it
-ends all that the template has started and then itself. Elsewhere it is the template.
+`watch` forks what is to run and sleeps. Whichever of the two ends first, or is told to end, even by
+a signal that cannot be caught, the guard ends everything that was started and then itself.
+Elsewhere it only runs what is to run.
 """
 
 from __future__ import annotations
@@ -17,11 +15,6 @@ from collections.abc import Callable
 from convbench.base.processes import descendants
 
 WAKING = (signal.SIGTERM, signal.SIGCHLD) if sys.platform == "linux" else ()
-
-
-def main() -> None:
-    """Serves the parent until it hangs up, or does not exist any more."""
-    watch(serve)
 
 
 def watch(run: Callable[[], None]) -> int:
@@ -51,13 +44,6 @@ def watch(run: Callable[[], None]) -> int:
     return -signal.SIGTERM if code is None else code
 
 
-def serve() -> None:
-    """Becomes the template."""
-    from convbench import worker  # noqa: PLC0415  (takes memory, which this process does without)
-
-    worker.main()
-
-
 def _let_go_of_pipes() -> None:
     """They are closed when the template and its children are gone, and nobody else has them."""
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -77,7 +63,3 @@ def _ended(watched: int) -> int | None:
             return code
         if pid == watched:
             code = os.waitstatus_to_exitcode(status)
-
-
-if __name__ == "__main__":
-    main()

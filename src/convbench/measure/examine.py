@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.checks.parity import Parity, compare
 from convbench.checks.rounding import UNIT, Rounding, judge
 from convbench.frameworks import arrays
 from convbench.frameworks.modes import DEFAULT, precision, variant
-from convbench.launcher import Child
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
 from convbench.networks.graph import Graph
 
 Side: TypeAlias = tuple[str, str]

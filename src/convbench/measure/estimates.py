@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from convbench.base.stats import Interval, mean_of, median_of, ratio
 from convbench.base.units import Byte, Second
-from convbench.record import Measurement, Memory, Task
+from convbench.measure.records import Attainable, Measurement, Memory, Task
 
 
 @frozen(slots=False)
@@ -94,3 +94,12 @@ def times_as_fast(one: Estimate, other: Estimate) -> Interval:
 def _by_process(measurements: Sequence[Measurement]) -> dict[int, Second]:
     """The median of each process's rounds, by its number."""
     return {m.task.process: median(m.rounds_s) for m in measurements}
+
+
+BESIDE = 0.2
+"""Cores that others may use while something is timed before the reader is warned."""
+
+
+def beside(entry: Measurement | Attainable) -> float:
+    """Cores that the machine gave to others meanwhile, or lost; 0 if nobody counted."""
+    return (entry.others_cores or 0.0) + (entry.stolen_cores or 0.0)

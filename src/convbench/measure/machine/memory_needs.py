@@ -11,13 +11,13 @@ from math import prod
 
 from attrs import frozen
 
-from convbench import machine
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Byte, size
 from convbench.frameworks.modes import parts
+from convbench.measure.machine import environment
+from convbench.measure.records import Task
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm, Conv, Dense, Dropout, Flatten
-from convbench.record import Task
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 KEEPING = ("pytorch", "keras", "keras-torch")
@@ -60,7 +60,7 @@ def refuse_beyond(needed: Byte, limit: Byte | None) -> None:
     """Raises DoesNotFit for what needs more than the limit, or than the machine has left."""
     if limit is not None and needed > limit:
         raise DoesNotFit(needed, of_limit(limit))
-    available = machine.available_bytes()
+    available = environment.available_bytes()
     if needed > available:
         raise DoesNotFit(needed, f"{size(available)} is available")
 

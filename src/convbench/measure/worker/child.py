@@ -1,157 +1,40 @@
-"""The side that runs the networks: a template process that imports one framework, and children.
+"""One task in a forked child: what it answers to each request, and what it refuses.
 
-Started by `guard.py`, or as `python -m convbench.worker FRAMEWORK`. The template forks a child per
-task and waits for its end; meanwhile the child answers on the template's pipe, so that at any time
-one process talks. Whatever a child has started and left ends with it. Whatever frameworks print
-goes to standard error, never between the messages. Where the system cannot fork, the process
-serves one task itself.
+While it lives it answers on the template's pipe, so that at any time one process talks.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import signal
-import sys
-import traceback
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import BinaryIO, NoReturn
 
 from attrs import define, evolve, field
 
-from convbench import (
-    host_memory,
-    machine,
-    memory_needs,
-    messages,
-    worker_attain,
-    worker_clock,
-    worker_extra,
-    worker_own,
-    worker_profile,
-)
 from convbench.base.errors import (
-    BadRecord,
     ConvbenchError,
-    FrameworkMissing,
     Unsupported,
     is_about_memory,
     said,
 )
-from convbench.base.processes import descendants
 from convbench.base.units import Byte, Second
 from convbench.checks.structure import CheckReport, check, condensed
 from convbench.frameworks import arrays, weights
 from convbench.frameworks.modes import SINGLE, variant
 from convbench.frameworks.observation import Observation
 from convbench.frameworks.protocol import Framework, HasDeviceClock, Model, Pass
-from convbench.frameworks.registry import libraries, load_framework
+from convbench.measure.machine import environment, host_memory, memory_needs
+from convbench.measure.records import Memory, Task
+from convbench.measure.worker import clock, extra_work, messages, nodes, own_models, peaks
+from convbench.measure.worker.pipe import Pipe
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
 from convbench.papers import own_networks
 from convbench.papers.tables import ReferenceTable, read_table
-from convbench.record import Memory, Task
-
-
-@define
-class Pipe:
-    """Messages over two file descriptors that nothing else in the process writes to."""
-
-    reading: BinaryIO
-    writing: BinaryIO
-
-    def send(self, message: messages.Reply) -> None:
-        """Writes one message."""
-        self.writing.write(messages.encode(message))
-        self.writing.flush()
-
-    def receive(self) -> messages.Message | None:
-        """The next message; None when the other side is gone."""
-        text = self.reading.readline()
-        return messages.decode(text) if text else None
-
-    def break_line(self) -> None:
-        """Ends whatever a child that is gone may have left unfinished."""
-        self.writing.write(b"\n")
-
-
-def take_standard_streams() -> Pipe:
-    """Keeps stdin and stdout for messages and gives everybody else stderr."""
-    pipe = Pipe(os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb"))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    return pipe
-
-
-def main() -> None:
-    """Serves the parent until it hangs up."""
-    pipe = take_standard_streams()
-    descendants.adopt()
-    descendants.die_with_parent(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, end_all)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    try:
-        framework = load_framework(sys.argv[1])
-        version = framework.version()
-    except FrameworkMissing as error:
-        pipe.send(messages.Unusable(error.why, error.remedy))
-        return
-    forks = hasattr(os, "fork") and "--spawn" not in sys.argv[2:]
-    host_memory.give_back()
-    gc.freeze()  # what the framework's import made is nobody's garbage, in any child
-    pipe.send(messages.Ready(version, forks, messages.FORM, libraries(framework)))
-    kept = descendants.children()  # helpers of a framework, which are nobody's leftovers
-    while (start := wait_for_start(pipe)) is not None:
-        if not forks:
-            Child(pipe, framework, start.own, start.memory_limit).serve()
-            return
-        child = os.fork()
-        if child == 0:
-            run_child(Child(pipe, framework, start.own, start.memory_limit))
-        status, grown_bytes, for_memory = host_memory.awaited(child)
-        descendants.end(kept)  # first, so that nobody else talks
-        pipe.break_line()
-        code = os.waitstatus_to_exitcode(status)
-        pipe.send(messages.Exited(code, child, for_memory=for_memory, grown_bytes=grown_bytes))
-
-
-def end_all(*_: object) -> NoReturn:
-    """Ends this process with everything that it has started."""
-    descendants.end()
-    os._exit(128 + signal.SIGTERM)
-
-
-def wait_for_start(pipe: Pipe) -> messages.Start | None:
-    """The wish for a child; drops what was meant for one that has died meanwhile."""
-    while True:
-        try:
-            request = pipe.receive()
-        except BadRecord:
-            continue  # the rest of a line that a dying child had begun to read
-        if request is None or isinstance(request, messages.Start):
-            return request
-
-
-def run_child(child: Child) -> NoReturn:
-    """Serves one task in a forked child, which never returns to the template's code."""
-    code = 1
-    try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        descendants.die_with_parent()
-        with contextlib.suppress(OSError):  # if memory runs out, it is this process that goes
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-        child.serve()
-        code = 0
-    except BaseException:  # its last line becomes the last words that the parent quotes
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)  # no exit handlers: they belong to the template
 
 
 @define
@@ -167,8 +50,8 @@ class Child:
     _baseline_bytes: Byte = 0
     _stepping: host_memory.Stepping | None = None
     _step: Callable[[], None] | None = None
-    _clock: worker_clock.Clock = field(factory=worker_clock.Clock)
-    _prepared: worker_profile.Prepared | None = None
+    _clock: clock.Clock = field(factory=clock.Clock)
+    _prepared: nodes.Prepared | None = None
 
     def serve(self) -> None:
         """Answers requests until told to stop."""
@@ -191,14 +74,14 @@ class Child:
                 case messages.PrepareOwn():
                     return self._prepare_own(request)
                 case messages.Outline(own=own):
-                    return worker_own.outline(own)
+                    return own_models.outline(own)
                 case messages.Rounds(count=count, iterations=iterations):
                     return self._rounds(count, iterations)
                 case messages.Examine():
                     return self._examine(request)
                 case messages.Attain():
                     _refuse_precision(request)
-                    return worker_attain.attain(self.framework, request)
+                    return peaks.attain(self.framework, request)
                 case messages.Profile():
                     assert self._prepared is not None, "a profile before Prepare"
                     return self._prepared.profile()
@@ -208,7 +91,7 @@ class Child:
                     return messages.Refused(f"a child does not take {type(request).__name__}")
         except memory_needs.DoesNotFit as error:
             return messages.Refused(str(error), for_memory=True)
-        except worker_clock.ClocksDisagree as error:
+        except clock.ClocksDisagree as error:
             return messages.Refused(str(error), outcome="failed")
         except ConvbenchError as error:
             return messages.Refused(str(error))
@@ -276,13 +159,13 @@ class Child:
         framework.load(model, weights.filler(graph, task.seed))
         images, labels = weights.batch(graph, task.batch, task.seed)
         self._step = framework.step(model, pass_, images, labels)
-        self._prepared = worker_profile.Prepared(
+        self._prepared = nodes.Prepared(
             framework, model, pass_, lambda: weights.batch(graph, task.batch, task.seed)[0]
         )
         del images, labels  # a framework that copies them has its own by now
         first_s, *warmup = self._warm_up(request.warmup_s)
         if request.extra:
-            self._step = worker_extra.slowed(self._step, request.extra)
+            self._step = extra_work.slowed(self._step, request.extra)
         return messages.Prepared(
             report=report, build_s=built - began, first_s=first_s, warmup_s=tuple(warmup)
         )
@@ -291,8 +174,8 @@ class Child:
         values = request.task.batch * prod(request.own.input)
         self._refuse_beyond_memory(4 * values, request.task.device)
         try:
-            ready = worker_own.make_ready(self.framework, _pass(request.task), request)
-        except worker_own.ForeignModel as error:
+            ready = own_models.make_ready(self.framework, _pass(request.task), request)
+        except own_models.ForeignModel as error:
             return messages.Refused(str(error), framework=error.framework)
         self._step, self._baseline_bytes = ready.step, ready.baseline_bytes
         first_s, *warmup = self._warm_up(request.warmup_s)
@@ -323,7 +206,7 @@ class Child:
             self._clock.device = self.framework.device_clock()
         self._stepping = host_memory.Stepping.begin(self._baseline_bytes)
         gc.freeze()  # so that collecting before each of many rounds looks at what is new alone
-        with worker_clock.no_garbage_collection():
+        with clock.no_garbage_collection():
             while len(taken) < 2 or sum(taken[1:]) < warmup_s:
                 taken.append(self._round(1))
         return taken
@@ -332,7 +215,7 @@ class Child:
         """Seconds of one step in each of `count` rounds."""
         began = process_time()
         self._clock.host_s.clear()
-        with worker_clock.no_garbage_collection():
+        with clock.no_garbage_collection():
             rounds_s = tuple(self._round(iterations) for _ in range(count))
         return messages.Timed(rounds_s, process_time() - began, tuple(self._clock.host_s))
 
@@ -348,7 +231,7 @@ class Child:
             host_bytes=self._stepping.growth(),
             device_allocated_bytes=device.allocated_bytes if device else None,
             device_reserved_bytes=device.reserved_bytes if device else None,
-            device_process_bytes=machine.device_process_bytes() if device else None,
+            device_process_bytes=environment.device_process_bytes() if device else None,
         )
 
 
@@ -385,7 +268,3 @@ def _difference(report: CheckReport) -> str:
         f"{found.observed or found.computed}, {'printed' if found.printed else 'described'} is "
         f"{found.printed or found.computed}{more}; see convbench check {report.name}"
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from convbench import host_memory
 from convbench.base.errors import (
     ConvbenchError,
     FromWorkingTree,
@@ -23,8 +22,8 @@ from convbench.base.processes.provenance import imported
 from convbench.base.units import Byte, Second, count, shape
 from convbench.frameworks.protocol import Framework, OwnModels, Pass
 from convbench.frameworks.registry import among, known
-from convbench.messages import Outlined, PrepareOwn
-from convbench.own_model import OwnModel
+from convbench.measure.machine import host_memory
+from convbench.measure.worker.messages import Outlined, OwnModel, PrepareOwn
 
 
 @frozen

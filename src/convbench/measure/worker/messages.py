@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, min_len
 
-from convbench import record
 from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
+from convbench.base.importing import Reference
 from convbench.base.units import Byte, Second
 from convbench.checks.structure import CheckReport
 from convbench.frameworks.modes import DEFAULT
-from convbench.own_model import OwnModel
+from convbench.measure import records
+from convbench.measure.records import Memory, Task
 from convbench.papers.own_networks import Own
-from convbench.record import Memory, Task
 
 FORM = 4
 """Of the messages: workers of another version of convbench may speak another one."""
@@ -160,9 +160,11 @@ class Prepared:
 
     report: CheckReport | None
     """Without what no source states; None for a model of one's own, which has no paper."""
-    build_s: Second = field(validator=record.SECONDS)
-    first_s: Second = field(validator=record.SECONDS)
-    warmup_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.SECONDS), min_len(1)))
+    build_s: Second = field(validator=records.SECONDS)
+    first_s: Second = field(validator=records.SECONDS)
+    warmup_s: tuple[Second, ...] = field(
+        validator=deep_iterable(and_(*records.SECONDS), min_len(1))
+    )
 
 
 @frozen
@@ -179,10 +181,10 @@ class Outlined:
 class Timed:
     """Seconds of one step in each round."""
 
-    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
-    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*records.STEP)))
+    cpu_s: Second = field(default=0.0, validator=records.SECONDS)
     """CPU time of the child meanwhile, all its threads together."""
-    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*record.STEP)))
+    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*records.STEP)))
     """The same rounds by the host's clock, where those are by the device's."""
 
 
@@ -197,10 +199,10 @@ class Peaks:
 class Attained:
     """The best rates that were found."""
 
-    matmul_flops: float = field(validator=record.RATE)
-    conv_flops: float = field(validator=record.RATE)
-    copy_bytes_s: float = field(validator=record.RATE)
-    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    matmul_flops: float = field(validator=records.RATE)
+    conv_flops: float = field(validator=records.RATE)
+    copy_bytes_s: float = field(validator=records.RATE)
+    cpu_s: Second = field(default=0.0, validator=records.SECONDS)
     """CPU time of the child meanwhile, all its threads together."""
 
 
@@ -209,7 +211,7 @@ class NodeTime:
     """Seconds of one node alone in each round."""
 
     address: str
-    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*record.STEP)))
+    rounds_s: tuple[Second, ...] = field(validator=deep_iterable(and_(*records.STEP)))
 
 
 @frozen
@@ -217,7 +219,7 @@ class Profiled:
     """Every node that the pass computes, in order, the input first."""
 
     nodes: tuple[NodeTime, ...]
-    cpu_s: Second = field(default=0.0, validator=record.SECONDS)
+    cpu_s: Second = field(default=0.0, validator=records.SECONDS)
     """CPU time of the child meanwhile, all its threads together."""
 
 
@@ -286,14 +288,32 @@ _TYPES: dict[str, type[Message]] = {
 def encode(message: Message) -> bytes:
     """One line, with its end."""
     kind = type(message).__name__.lower()
-    return json.dumps({"kind": kind, **record.as_json(message)}).encode() + b"\n"
+    return json.dumps({"kind": kind, **records.as_json(message)}).encode() + b"\n"
 
 
 def decode(text: bytes) -> Message:
     """The message in a line; raises BadRecord for anything else."""
-    content = record.load(text, "message")
+    content = records.load(text, "message")
     kind = content.pop("kind", None)
     if not isinstance(kind, str) or kind not in _TYPES:
         raise BadRecord("message", f"one of {', '.join(_TYPES)}", repr(text[:80]))
-    message: Message = record.structure(content, _TYPES[kind], f"{kind} message")
+    message: Message = records.structure(content, _TYPES[kind], f"{kind} message")
     return message
+
+
+@frozen(kw_only=True)
+class OwnModel:
+    """What a worker has to know of a model that is described nowhere."""
+
+    make: Reference
+    """Called without arguments, it returns the model."""
+    input: tuple[int, ...]
+    """One image as the model takes it."""
+    classes: int | None = None
+    """Of the random labels; None for as many as the model's answer has."""
+    loss: Reference | None = None
+    """None for cross-entropy."""
+    path: tuple[str, ...] = ()
+    """Where the process that asks finds its modules."""
+    not_from: str = ""
+    """The folder whose code is another side's; empty where there is none."""

@@ -10,17 +10,17 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from convbench import messages
 from convbench.base.errors import WorkerFailed
 from convbench.base.stats import Interval, median_of
 from convbench.base.units import Second
 from convbench.frameworks.modes import DEFAULT, variant
-from convbench.launcher import Child
+from convbench.measure.machine.cpu import CpuUse
+from convbench.measure.records import Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
 from convbench.networks.graph import Graph
 from convbench.networks.layer_facts import kind
 from convbench.networks.roofline import VALUE_BYTES, Machine, Pass, work
-from convbench.processors import CpuUse
-from convbench.record import Task
 
 WARMUP: Second = 0.3
 WHOLE: Second = 1.0

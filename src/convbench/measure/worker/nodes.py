@@ -12,7 +12,7 @@ from attrs import frozen
 from convbench.base.errors import Unsupported
 from convbench.base.units import Second
 from convbench.frameworks.protocol import Array, Framework, HasNodeSteps, Model, Pass
-from convbench.messages import NodeTime, Profiled
+from convbench.measure.worker.messages import NodeTime, Profiled
 
 BUDGET: Second = 0.05
 """For the rounds of one node."""

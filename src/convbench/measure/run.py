@@ -15,33 +15,29 @@ from typing import Any, Literal
 import attrs
 from attrs import define, evolve, field
 
-from convbench import machine, memory_needs, messages, outcomes
 from convbench.base.errors import ConvbenchError, FrameworkMissing, OutOfMemory, WorkerFailed
 from convbench.base.processes.interrupts import deferred
 from convbench.base.units import Second
-from convbench.batch_search import Found, largest, smaller_than
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport, condensed
-from convbench.examination import Settings, Side, parity
 from convbench.frameworks.modes import DEFAULT, variant
 from convbench.frameworks.registry import Variables, variables
-from convbench.gpu import Watch
-from convbench.launcher import Child, Launcher
+from convbench.measure import sampling
+from convbench.measure.batch_search import Found, largest, smaller_than
+from convbench.measure.examine import Settings, Side, parity
+from convbench.measure.journal import Journal
+from convbench.measure.machine import environment as machine
+from convbench.measure.machine import memory_needs
+from convbench.measure.machine.cpu import CpuUse
+from convbench.measure.machine.gpu import Watch
+from convbench.measure.records import Attainable, Entry, Environment, Measurement, Task, Unchecked
+from convbench.measure.resume import Kept, Lock, Resumed, lock
+from convbench.measure.sampling import Budget, Rounds, usual
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child, Launcher
+from convbench.measure.worker.messages import OwnModel
 from convbench.networks.graph import Graph
 from convbench.networks.zoo.names import architecture
-from convbench.own_model import OwnModel
-from convbench.processors import CpuUse
-from convbench.record import (
-    Attainable,
-    Entry,
-    Environment,
-    Journal,
-    Measurement,
-    Task,
-    Unchecked,
-)
-from convbench.resume import Kept, Lock, Resumed, lock
-from convbench.timing import Budget, Rounds, usual
 
 SEARCHING = "searching the largest batch"
 SMALLER = 3
@@ -137,7 +133,7 @@ class Run:
         try:
             yield
         except (ConvbenchError, KeyboardInterrupt) as error:
-            reason = outcomes.why(error)
+            reason = sampling.why(error)
             unchecked = Unchecked(
                 architecture=architecture, framework=framework, reason=reason, what=what
             )
@@ -152,7 +148,7 @@ class Run:
         known = self.kept.largest(task)
         if known is not None:
             return known
-        begun = outcomes.begun(task, self.budget)
+        begun = sampling.begun(task, self.budget)
         try:
             found = self._largest_batch(task)
             if found.batch is None:
@@ -161,7 +157,7 @@ class Run:
             begun = evolve(begun, task=task, batch_search=found.stopped)
             measurement = self._time_at_most(begun, found.batch)
         except (ConvbenchError, KeyboardInterrupt) as error:
-            self.keep(outcomes.unfinished(begun, error))
+            self.keep(sampling.unfinished(begun, error))
             raise
         self.keep(measurement)
         return measurement
@@ -222,12 +218,12 @@ class Run:
         if keep and known is not None:
             return known
         budget = self.budget if keep else ONCE
-        begun = outcomes.begun(task, budget)
+        begun = sampling.begun(task, budget)
         try:
             measurement = self._measured(begun, budget, keep=keep)
         except (ConvbenchError, KeyboardInterrupt) as error:
             if keep:
-                self.keep(outcomes.unfinished(begun, error))
+                self.keep(sampling.unfinished(begun, error))
             raise
         if keep:
             self.keep(measurement)
@@ -249,7 +245,7 @@ class Run:
                 measurement = _timed(child, begun, reply, VERIFYING, budget, gpu)
         except KeyboardInterrupt:
             if measurement.outcome == "measured":
-                raise outcomes.Leaving(measurement) from None
+                raise sampling.Leaving(measurement) from None
             raise
         return measurement
 
@@ -288,7 +284,7 @@ class Run:
         request, gpu = messages.PrepareOwn(task, own, budget.warmup_s), Watch.begin(task.device)
         with self._open(task.framework, task.label, task.mode) as child:
             reply = child.ask(request, messages.Prepared, BUILDING)
-            return _timed(child, outcomes.begun(task, budget), reply, BUILDING, budget, gpu)
+            return _timed(child, sampling.begun(task, budget), reply, BUILDING, budget, gpu)
 
     def keep(self, entry: Entry) -> None:
         """Remembers an entry and puts it on disk; a disk that refuses is noted, once."""

@@ -11,17 +11,11 @@ Schema history
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Iterator
-from io import FileIO
-from itertools import count
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import cattrs
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, optional
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.v import format_exception as _usual
@@ -31,11 +25,8 @@ from convbench.base.units import Byte, ImagesPerSecond, Second
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
 from convbench.frameworks.modes import DEFAULT, SINGLE, variant
-from convbench.gpu_use import GpuUse
 
 SCHEMA = 1
-JOURNAL = "measurements.jsonl"
-"""The journal's name in the folder of its run."""
 
 Outcome: TypeAlias = Literal["measured", "failed", "refused"]
 
@@ -245,27 +236,6 @@ def as_json(value: Any) -> Any:
     return _CONVERTER.unstructure(value)
 
 
-def line(entry: Entry) -> str:
-    """One journal line, without its end."""
-    kind = next(name for name, type_ in _KINDS.items() if isinstance(entry, type_))
-    return json.dumps({"schema": SCHEMA, "kind": kind, **as_json(entry)}, ensure_ascii=False)
-
-
-def parse(text: bytes, where: str) -> Entry:
-    """The entry that a journal line holds; raises BadRecord naming `where`."""
-    content = load(text, where)
-    schema, kind = content.pop("schema", None), content.pop("kind", None)
-    if type(schema) is not int or schema != SCHEMA:
-        raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema!r:.80}")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r:.80}")
-    entry: Entry = structure(content, _KINDS[kind], where)
-    if isinstance(entry, Measurement) and (entry.outcome == "measured") != bool(entry.rounds_s):
-        found = f"{len(entry.rounds_s)} of one that is {entry.outcome}"
-        raise BadRecord(where, "rounds of what was measured, and of nothing else", found)
-    return entry
-
-
 def load(text: bytes, where: str) -> dict[str, Any]:
     """The JSON object in `text`; raises BadRecord naming `where` for anything else."""
     try:
@@ -303,95 +273,62 @@ def _fault(error: BaseException, type_: type[Any] | None) -> str:
     return str(error) if type(error) is ValueError and type_ is None else _usual(error, type_)
 
 
-class Journal:
-    """An append-only file of entries, each on disk before the next task begins.
+READING = [ge(0.0), le(1e15)]
+COUNT = [ge(0), le(2**63 - 1)]
+SHARE = [ge(0.0), le(1.0)]
+STEP = [ge(1e-18), le(1e9)]
 
-    A `new` one takes, with its first entry, a folder that no other run has: the one that `path`
-    names, or the next that is free.
+
+@frozen(kw_only=True)
+class Spread:
+    """The readings of one quantity."""
+
+    lowest: float = field(validator=READING)
+    median: float = field(validator=READING)
+    highest: float = field(validator=READING)
+
+    @highest.validator
+    def _in_order(self, _: Attribute[Any], highest: float) -> None:
+        if not self.lowest <= self.median <= highest:
+            raise ValueError("'lowest', 'median' and 'highest' must be in this order")
+
+
+@frozen(kw_only=True)
+class GpuUse:
+    """What NVML said of the GPU that a task ran on, and what the host's clock said of the rounds.
+
+    Each of its quantities is None where the machine or the GPU does not tell it, and never 0.
     """
 
-    def __init__(self, path: Path, *, new: bool = False) -> None:
-        self.path, self._new = path, new
+    samples: int = field(default=0, validator=COUNT)
+    """How often the GPU was asked while rounds were timed."""
+    sm_hz: Spread | None = None
+    memory_hz: Spread | None = None
+    power_w: Spread | None = None
+    temperature_c: Spread | None = None
+    utilization: Spread | None = None
+    """The share of the time in which some kernel ran."""
+    limits: tuple[tuple[str, int], ...] | None = None
+    """What held the clocks down, and in how many of the samples it did."""
+    energy_j: float | None = field(default=None, validator=optional([gt(0.0), le(1e15)]))
+    """By the GPU's own counter, over all rounds; never power times time."""
+    images: int = field(default=0, validator=COUNT)
+    """Of all rounds: what that energy was for."""
+    utilization_before: float | None = field(default=None, validator=optional(SHARE))
+    """Before the task's process was started."""
+    processes_before: int | None = field(default=None, validator=optional(COUNT))
+    """Others that had work on the GPU before the task's process was started."""
+    processes_beside: int | None = field(default=None, validator=optional(COUNT))
+    """Others that had work on the GPU while rounds were timed, the most at one time."""
+    host_s: tuple[Second, ...] = field(default=(), validator=deep_iterable(and_(*STEP)))
+    """The rounds by the host's clock, where those of the measurement are by the GPU's own."""
 
-    def append(self, entry: Entry) -> None:
-        """Writes and syncs one entry; raises OSError if the disk does not take it.
+    @property
+    def energy_per_image_j(self) -> float | None:
+        """Joules an image; None if no counter told them."""
+        return None if self.energy_j is None or not self.images else self.energy_j / self.images
 
-        A last line that was cut off makes room for it.
-        """
-        if self._new:
-            self.path, self._new = _new_folder(self.path.parent) / self.path.name, False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+", buffering=0) as file:
-            _drop_partial_line(file)
-            end = file.seek(0, os.SEEK_END)
-            text = line(entry).encode(errors="backslashreplace") + b"\n"
-            try:
-                while text:
-                    text = text[file.write(text) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
-
-    def entries(self) -> Iterator[Entry]:
-        """All whole entries; a last line that was cut off is left out. Raises BadRecord."""
-        lines = self.path.read_bytes().split(b"\n")
-        for number, text in enumerate(lines[:-1], start=1):
-            yield parse(text, f"{self.path.name}, line {number}")
-
-
-def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """The newest outcome of everything that was tried more than once, in the order of the first.
-
-    A run that is continued tries again what failed; its journal keeps all that was tried. What has
-    come of something once is not undone by a later failure.
-    """
-    found: dict[object, Entry] = {}
-    for number, entry in enumerate(entries):
-        subject = _subject(entry, number)
-        if is_result(entry) or subject not in found or not is_result(found[subject]):
-            found[subject] = entry
-    return list(found.values())
-
-
-def is_result(entry: Entry) -> bool:
-    """Whether something has come of what was tried: it need not be tried again."""
-    if isinstance(entry, Measurement):
-        return entry.outcome == "measured"
-    return not isinstance(entry, Unchecked)
-
-
-def _subject(entry: Entry, number: int) -> object:
-    """What two entries have in common that say what came of the same thing."""
-    match entry:
-        case Measurement():
-            return entry.task
-        case CheckReport():
-            return "structure", entry.name, entry.framework
-        case Parity():
-            return "parity", entry.name, " and ".join(entry.sides)
-        case Attainable():
-            return "attainable", entry.framework, entry.device, entry.threads, entry.dtype
-        case Unchecked():
-            return entry.what, entry.architecture, entry.framework
-        case Environment():
-            return number
-
-
-def _new_folder(folder: Path) -> Path:
-    """`folder`, made here and now, or `folder-2` and so on if another run was faster."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for number in count(1):
-        made = folder.with_name(f"{folder.name}-{number}") if number > 1 else folder
-        with contextlib.suppress(FileExistsError):
-            made.mkdir()
-            break
-    return made
-
-
-def _drop_partial_line(file: FileIO) -> None:
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(end - 1, 0))
-    if file.read() not in (b"", b"\n"):
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+    @property
+    def shared(self) -> bool:
+        """Whether somebody else is known to have used the GPU."""
+        return any((self.utilization_before, self.processes_before, self.processes_beside))

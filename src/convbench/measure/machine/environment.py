@@ -16,8 +16,8 @@ import psutil
 
 from convbench.base.units import Byte
 from convbench.base.version import __version__
-from convbench.nvml import devices, ready
-from convbench.record import CHANGED, Environment
+from convbench.measure.machine.nvml import devices, ready
+from convbench.measure.records import CHANGED, Environment
 
 
 def environment(folder: Path, *reports: Path) -> Environment:

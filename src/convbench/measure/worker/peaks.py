@@ -7,11 +7,11 @@ from functools import partial
 from time import get_clock_info, perf_counter, process_time
 from typing import TypeAlias
 
-from convbench import machine
 from convbench.base.errors import Unsupported
 from convbench.base.units import Byte, Second
 from convbench.frameworks.protocol import Framework, HasPeaks, Peaks
-from convbench.messages import Attain, Attained
+from convbench.measure.machine import environment
+from convbench.measure.worker.messages import Attain, Attained
 from convbench.networks.roofline import VALUE_BYTES
 
 BUDGET: Second = 0.45
@@ -73,7 +73,7 @@ def best_rate(kernels: Sequence[Callable[[], Kernel]]) -> float:
 
 def copied_bytes(device: str) -> Byte:
     """The size of the array that is copied, which no cache holds."""
-    cache = machine.last_level_cache_bytes() if device == "cpu" else 0
+    cache = environment.last_level_cache_bytes() if device == "cpu" else 0
     return min(max(COPIES[device], CACHES * (cache or 0)), LARGEST_COPY)
 
 

@@ -9,15 +9,15 @@ from statistics import median
 
 from attrs import define, evolve, field, frozen
 
-from convbench import messages
-from convbench.base.errors import WorkerFailed
+from convbench.base.errors import TaskRefused, WorkerFailed
 from convbench.base.stats import FEW, JUDGED, median_of, steady_from
 from convbench.base.units import Second
-from convbench.gpu import Watch
-from convbench.gpu_use import GpuUse
-from convbench.launcher import Child
-from convbench.processors import CpuUse
-from convbench.record import Measurement
+from convbench.measure.machine import environment
+from convbench.measure.machine.cpu import CpuUse
+from convbench.measure.machine.gpu import Watch
+from convbench.measure.records import GpuUse, Measurement, Outcome, Task
+from convbench.measure.worker import messages
+from convbench.measure.worker.launcher import Child
 
 MIN_ROUNDS = FEW
 MIN_LONG_ROUNDS = 2
@@ -139,3 +139,41 @@ class Rounds:
 def usual(warmup_s: Sequence[Second]) -> Second:
     """Seconds of a step, as the warm-up has it."""
     return max(median(warmup_s), CLOCK)
+
+
+def begun(task: Task, budget: Budget) -> Measurement:
+    """A measurement of which nothing is known yet."""
+    return Measurement(
+        task=task,
+        outcome="failed",
+        budget_s=budget.seconds,
+        precision=budget.precision,
+        load_before=environment.load(),
+    )
+
+
+def unfinished(measurement: Measurement, error: BaseException) -> Measurement:
+    """What is kept of a task without a result."""
+    if isinstance(error, Leaving):
+        return error.measurement
+    outcome: Outcome = "refused" if isinstance(error, TaskRefused) else "failed"
+    return evolve(measurement, outcome=outcome, reason=why(error))
+
+
+def why(error: BaseException) -> str:
+    """The reason that is kept of a task without a result."""
+    match error:
+        case WorkerFailed():
+            return error.reason
+        case KeyboardInterrupt():
+            return "interrupted"
+        case _:
+            return str(error)
+
+
+class Leaving(KeyboardInterrupt):
+    """Ctrl-C when a task had been timed, and its child was only to leave."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        super().__init__()
+        self.measurement = measurement

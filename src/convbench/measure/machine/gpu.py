@@ -13,8 +13,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from convbench.base.units import Second
-from convbench.gpu_use import GpuUse, Spread
-from convbench.nvml import devices, ready
+from convbench.measure.machine.nvml import devices, ready
+from convbench.measure.records import GpuUse, Spread
 
 PERIOD: Second = 0.1
 """Between two samples."""

@@ -21,7 +21,6 @@ from typing import IO, TypeVar
 
 import psutil
 
-from convbench import host_memory, messages
 from convbench.base.errors import (
     BadRecord,
     FrameworkMissing,
@@ -32,7 +31,9 @@ from convbench.base.errors import (
 )
 from convbench.base.processes.programs import Interpreter, ending
 from convbench.base.units import Byte, Second
-from convbench.memory_needs import DoesNotFit, of_limit
+from convbench.measure.machine import host_memory
+from convbench.measure.machine.memory_needs import DoesNotFit, of_limit
+from convbench.measure.worker import messages
 from convbench.papers import own_networks
 
 MAX_MESSAGE = 16 * 2**20
@@ -73,7 +74,7 @@ class Launcher:
         self.interpreter = interpreter or Interpreter()
         self.version: str | None = None
         self.libraries: tuple[tuple[str, str], ...] = ()
-        self._command = [self.interpreter.python, "-m", "convbench.base.processes.guard", framework]
+        self._command = [self.interpreter.python, "-m", "convbench.measure.worker", framework]
         self._command += ["--spawn"] if spawn else []
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()

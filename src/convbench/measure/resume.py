@@ -17,19 +17,9 @@ from attrs import evolve, field, frozen
 from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
-from convbench.record import (
-    CHANGED,
-    JOURNAL,
-    Entry,
-    Environment,
-    Journal,
-    Measurement,
-    Task,
-    Unchecked,
-    is_result,
-    latest,
-)
-from convbench.timing import Budget
+from convbench.measure.journal import JOURNAL, Journal, is_result, latest
+from convbench.measure.records import CHANGED, Entry, Environment, Measurement, Task, Unchecked
+from convbench.measure.sampling import Budget
 
 try:
     import fcntl

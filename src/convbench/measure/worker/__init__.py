@@ -1,0 +1,1 @@
+"""The process that runs a network: what it is asked, and what it answers."""
