@@ -16,8 +16,8 @@ import numpy as np
 from scipy import stats
 from tabulate import tabulate
 
-from convbench.gate import betting
-from convbench.gate.judging import BETA, first_decision, level
+from convbench.gate.statistics import betting
+from convbench.gate.statistics.judging import BETA, first_decision, level
 from convbench.gate.values import Pair
 from convbench.measure import records
 

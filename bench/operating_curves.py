@@ -18,9 +18,9 @@ import numpy as np
 from attrs import evolve
 from tabulate import tabulate
 
-from convbench.gate.judging import level
-from convbench.gate.peers import RULES, stored
-from convbench.gate.self_test import Rate
+from convbench.gate.self_check.other_tools import RULES, stored
+from convbench.gate.self_check.tallies import Rate
+from convbench.gate.statistics.judging import level
 from convbench.gate.values import QUANTITIES, Pair
 from convbench.measure import records
 from operating.curves import Gate, Recorded, Simulated, Source, failing, tailed

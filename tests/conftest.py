@@ -114,7 +114,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("convbench.gate.revisions.VENV", ("-m", "venv", "--without-pip"))
+    monkeypatch.setattr("convbench.gate.sides.revisions.VENV", ("-m", "venv", "--without-pip"))
     monkeypatch.setattr("shutil.which", lambda name: None if name == "uv" else f"/bin/{name}")
     return folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from convbench.gate.judging import judge, level
+from convbench.gate.statistics.judging import judge, level
 from convbench.gate.values import (
     Broken,
     Difference,

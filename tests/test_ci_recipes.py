@@ -19,7 +19,7 @@ import yaml
 
 from convbench import cli
 from convbench.commands import gate_options
-from convbench.gate.markdown import SECRET
+from convbench.gate.outputs.markdown import SECRET
 from convbench.networks.zoo import names
 from tests.conftest import ROOT
 

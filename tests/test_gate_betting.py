@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from convbench.gate.betting import fewest, log_wealth, reached
+from convbench.gate.statistics.betting import fewest, log_wealth, reached
 
 ALPHA = 0.05
 RUNS = 400

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from convbench.gate import saved
+from convbench.gate.outputs import json_file
 from tests import fakes
 from tests.conftest import ROOT, git, output, script, wait_for
 from tests.test_cli import Done, run  # noqa: F401  (a fixture)
@@ -45,7 +45,7 @@ def test_two_sides_that_are_alike_pass(run, tmp_path):  # noqa: F811
     assert done.status == 0, done.err
     assert "not slower (within 100%)" in done.out
     assert "convbench gate --arch lenet5" in done.out
-    result = saved.read(file)
+    result = json_file.read(file)
     (verdict,) = result.verdicts
     assert verdict.outcome == "not worse"
     assert 4 < verdict.pairs == len(result.pairs) < 30
@@ -59,7 +59,7 @@ def test_every_output_is_written_and_tells_the_same(run, tmp_path):  # noqa: F81
     words = [w for pair in zip(("--json", "--junit", "--markdown", "--plot"), files) for w in pair]  # noqa: B905
     done = gate(run, *SAME, *LOOSE, "--budget", "60s", *words)
     assert done.status == 0
-    result = saved.read(files[0])
+    result = json_file.read(files[0])
     assert f"({len(result.pairs)}" not in files[2].read_text("utf-8").partition("details")[0]
     assert "](g.png)" in files[2].read_text("utf-8")
     assert files[3].read_bytes().startswith(b"\x89PNG")
@@ -83,7 +83,7 @@ def test_a_head_with_real_work_added_is_slower(run, tmp_path):  # noqa: F811
     (subject,) = told["subjects"]
     assert subject["worse"] == {"count": 1, "of": 1}
     assert subject["ratio"] > 1.3
-    assert saved.read(tmp_path / "run-0001.json").status == 1
+    assert json_file.read(tmp_path / "run-0001.json").status == 1
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_a_model_that_is_not_the_paper_s_on_one_side_is_not_timed(run, tmp_path)
     file = tmp_path / "gate.json"
     done = gate(run, "--base", ".", "--head", head, "--budget", "60s", "--json", file)
     assert done.status == 1
-    result = saved.read(file)
+    result = json_file.read(file)
     assert not result.pairs
     assert any(d.what.startswith("output of") for d in result.differences)
 
@@ -213,7 +213,7 @@ def test_ctrl_c_tells_what_there_is(tmp_path, fault, fault_file):
     assert process.returncode == 130
     assert "The run was interrupted" in told
     assert "Traceback" not in errors
-    result = saved.read(file)
+    result = json_file.read(file)
     assert "interrupted" in result.notes[0]
     assert result.interrupted
     assert result.status == 2
@@ -303,7 +303,7 @@ def test_a_side_that_cannot_be_is_told_in_the_files_too(run, tmp_path):  # noqa:
     done = gate(run, "--base", ".", "--head", tmp_path, *words)
     assert done.status == 2
     assert "it has no bin/python" in done.err
-    result = saved.read(files[0])
+    result = json_file.read(files[0])
     assert result.status == 2
     assert result.broken[0].role == "head"
     assert all("it has no bin/python" in file.read_text("utf-8") for file in files)
@@ -337,7 +337,7 @@ def test_a_model_with_code_of_the_working_tree_is_not_timed(run, repository, fra
     sides = ("--base", "HEAD", "--head", "HEAD", "--install", "none", "--framework", framework)
     file = repository / "gate.json"
     done = run("gate", *sides, *MODEL, "--budget", "60s", "--json", file)
-    result = saved.read(file)
+    result = json_file.read(file)
     said = f"it imports helper from {place}/helper.py of the working tree, and not"
     assert done.status == 2
     assert said in result.broken[0].reason
@@ -355,6 +355,6 @@ def test_a_model_that_two_interpreters_find_in_one_place_is_told(run, tmp_path, 
     file = tmp_path / "gate.json"
     sides = ("--base", ".", "--head", head, "--framework", "pytorch")
     run("gate", *sides, *MODEL, "--budget", "1s", "--json", file)
-    assert saved.read(file).notes == (
+    assert json_file.read(file).notes == (
         "Both sides import mine from mine.py: only what is installed differs.",
     )

@@ -7,8 +7,8 @@ from math import log1p
 import numpy as np
 import pytest
 
-from convbench.gate.judging import first_decision, judge, level
-from convbench.gate.self_test import Rate
+from convbench.gate.self_check.tallies import Rate
+from convbench.gate.statistics.judging import first_decision, judge, level
 from convbench.gate.values import QUANTITIES, Question
 from operating.curves import (
     Gate,

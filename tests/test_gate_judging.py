@@ -7,8 +7,8 @@ from math import exp, log, log1p
 import numpy as np
 import pytest
 
-from convbench.gate import judging
-from convbench.gate.judging import ALPHA, BETA, centre, judge, level, limit
+from convbench.gate.statistics import judging
+from convbench.gate.statistics.judging import ALPHA, BETA, centre, judge, level, limit
 from convbench.gate.values import Question
 
 QUESTION = Question(subject="lenet5", quantity="step time", tolerance=0.03)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from convbench.gate import junit, words
+from convbench.gate.outputs import junit, words
 from convbench.gate.values import Broken, Difference
 from tests import gate_samples as samples
 from tests.gate_samples import LENET, RESNET, RESULTS

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 from markdown_it import MarkdownIt
 
-from convbench.gate import words
-from convbench.gate.markdown import MARKS, NO_MENTION, comment
+from convbench.gate.outputs import words
+from convbench.gate.outputs.markdown import MARKS, NO_MENTION, comment
 from convbench.gate.values import Broken, Difference
 from tests import gate_samples as samples
 from tests.gate_samples import RESULTS

@@ -20,8 +20,8 @@ from attrs import evolve
 
 from convbench.base.errors import BadOption, Unsupported, WorkerFailed
 from convbench.gate.loop import Loop
-from convbench.gate.node_ids import Chosen, choose
-from convbench.gate.sides import Side
+from convbench.gate.own_tests.node_ids import Chosen, choose
+from convbench.gate.sides.sides import Side
 from convbench.gate.values import ROLES, Question
 from tests.conftest import ROOT, output, script, wait_for
 
@@ -369,7 +369,14 @@ def test_nothing_is_left_of_a_gate_that_is_ended(project, tmp_path, number):
     ],
 )
 def test_what_is_guarded_ends_as_it_would(program, code):
-    command = [sys.executable, "-m", "convbench.gate.guarded", "/first", sys.executable, "-c"]
+    command = [
+        sys.executable,
+        "-m",
+        "convbench.gate.own_tests.__main__",
+        "/first",
+        sys.executable,
+        "-c",
+    ]
     done = subprocess.run([*command, program], check=False, env=os.environ)
     assert done.returncode == code
 

@@ -12,8 +12,8 @@ from attrs import evolve
 from rich.console import Console
 
 from convbench.base.errors import Unsupported
-from convbench.gate import saved
-from convbench.gate.terminal import Screen
+from convbench.gate.outputs import json_file
+from convbench.gate.outputs.terminal import Screen
 from convbench.gate.values import Broken, Difference
 from tests import fakes
 from tests.conftest import ROOT
@@ -28,7 +28,7 @@ def kept(tmp_path):
     """Writes a result, and gives the words that tell it again."""
 
     def kept_(result=FINE) -> tuple[str, str]:
-        saved.write(tmp_path / "kept.json", result)
+        json_file.write(tmp_path / "kept.json", result)
         return "--from", str(tmp_path / "kept.json")
 
     return kept_
@@ -145,7 +145,7 @@ def test_what_cannot_be_written_loses_nothing_else(
     def full(path, _):
         raise Unsupported(path.name, "it cannot be written", "make room")
 
-    monkeypatch.setattr(saved, "write", full)
+    monkeypatch.setattr(json_file, "write", full)
     files = [tmp_path / name for name in ("a.json", "a.md", "a.png")]
     options = zip(("--json", "--markdown", "--plot"), files, strict=True)
     done = run("gate", *words, *(word for pair in options for word in pair))
@@ -196,7 +196,7 @@ def test_whoever_does_not_read_is_not_told_that_something_is_worse(kept, tmp_pat
     file = tmp_path / "again.json"
     words = (*kept(), "--json", str(file), "--format", form)
     assert unread(*words, stream="stdout") == (141, "")
-    assert saved.read(file) == FINE
+    assert json_file.read(file) == FINE
 
 
 @pytest.mark.processes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from convbench.gate.peers import RULES, stored
+from convbench.gate.self_check.other_tools import RULES, stored
 from convbench.gate.values import Pair, Sample
 from operating.simulation import QUIET, SHARED, pairs_of, rounds
 from tests.recorded_pairs import recorded

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from convbench import plots_gate
 from convbench.base.errors import ConvbenchError
-from convbench.gate import saved
+from convbench.gate.outputs import json_file, plot
 from tests import gate_samples as samples
 from tests.gate_samples import LENET, RESNET, RESULTS, verdict
 
@@ -33,8 +32,8 @@ def drawn(tmp_path, monkeypatch):
             file.touch()
 
         with monkeypatch.context() as patch:
-            patch.setattr(plots_gate.Figure, "savefig", savefig)
-            plots_gate.ratios(samples.result(*verdicts), tmp_path / "never.png")
+            patch.setattr(plot.Figure, "savefig", savefig)
+            plot.ratios(samples.result(*verdicts), tmp_path / "never.png")
         ((axis,),) = [figure.axes for figure in seen]
         return axis
 
@@ -63,12 +62,12 @@ def size_of(file: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
 def test_the_same_verdicts_give_the_same_bytes_in_any_process(tmp_path, suffix):
     first, second, third = (tmp_path / f"{name}{suffix}" for name in "abc")
-    plots_gate.ratios(RESULTS["larger"], first)
-    plots_gate.ratios(RESULTS["larger"], second)
-    saved.write(tmp_path / "result.json", RESULTS["larger"])
-    code = "import sys, pathlib; from convbench import plots_gate; from convbench.gate import saved"
+    plot.ratios(RESULTS["larger"], first)
+    plot.ratios(RESULTS["larger"], second)
+    json_file.write(tmp_path / "result.json", RESULTS["larger"])
+    code = "import sys, pathlib; from convbench.gate.outputs import json_file, plot"
     code += "\na, b = map(pathlib.Path, sys.argv[1:])"
-    code += "\nplots_gate.ratios(saved.parse(a.read_bytes(), 'it'), b)"
+    code += "\nplot.ratios(json_file.parse(a.read_bytes(), 'it'), b)"
     environment = {**os.environ, "PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
     command = [sys.executable, "-c", code, str(tmp_path / "result.json"), str(third)]
     subprocess.run(command, check=True, env=environment)
@@ -78,7 +77,7 @@ def test_the_same_verdicts_give_the_same_bytes_in_any_process(tmp_path, suffix):
 def test_it_grows_with_the_questions_and_not_in_width(tmp_path):
     sizes = []
     for count in (1, 18, 60):
-        plots_gate.ratios(samples.result(*[samples.SLOWER] * count), tmp_path / "plot.png")
+        plot.ratios(samples.result(*[samples.SLOWER] * count), tmp_path / "plot.png")
         sizes.append(size_of(tmp_path / "plot.png"))
     assert [width for width, _ in sizes] == [sizes[0][0]] * 3
     assert sizes[0][1] > 150
@@ -88,8 +87,8 @@ def test_it_grows_with_the_questions_and_not_in_width(tmp_path):
 
 
 def test_a_verdict_can_be_told_by_its_form_and_its_word_alone(drawn):
-    forms = {(mark.sign, mark.full) for mark in plots_gate.MARKS.values()}
-    assert len(forms) == len(plots_gate.MARKS)
+    forms = {(mark.sign, mark.full) for mark in plot.MARKS.values()}
+    assert len(forms) == len(plot.MARKS)
     assert texts(drawn(*VERDICTS)) == [
         *("+6.3%  slower", "+0.4%  not slower", "-7.7%  faster", "+2.1%  cannot tell"),
         "+13%  larger",
@@ -167,7 +166,7 @@ def test_a_subject_is_named_once_and_its_quantities_each(drawn):
 def test_a_long_name_keeps_both_its_ends(drawn):
     subject = "bench/test_forward_of_everything.py::test_forward[resnet50-keras-jax-train]"
     (name,) = names(drawn(verdict(subject, "worse", 1.2, 1.1, 1.3)))
-    assert len(name) <= plots_gate.MOST_SIGNS
+    assert len(name) <= plot.MOST_SIGNS
     assert name.startswith("bench/test")
     assert name.endswith("jax-train]")
 
@@ -175,21 +174,21 @@ def test_a_long_name_keeps_both_its_ends(drawn):
 @pytest.mark.parametrize("name", ["$\\frac$", "a$b$c", "\\", "\udc80", "a\nb", "\x1b[31m"])
 def test_a_name_is_drawn_as_it_is(tmp_path, name):
     file = tmp_path / "plot.png"
-    plots_gate.ratios(samples.result(verdict(name, "worse", 1.2, 1.1, 1.3)), file)
+    plot.ratios(samples.result(verdict(name, "worse", 1.2, 1.1, 1.3)), file)
     assert size_of(file)[0] > 600
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_every_result_can_be_drawn(tmp_path, name):
-    plots_gate.ratios(RESULTS[name], tmp_path / "plot.png")
+    plot.ratios(RESULTS[name], tmp_path / "plot.png")
     assert [file.name for file in tmp_path.iterdir()] == ["plot.png"]
 
 
 def test_a_result_without_questions_has_an_empty_plot(tmp_path):
-    plots_gate.ratios(samples.result(), tmp_path / "plot.png")
+    plot.ratios(samples.result(), tmp_path / "plot.png")
     assert size_of(tmp_path / "plot.png")
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
     with pytest.raises(ConvbenchError, match=r"name a file that ends in \.png or \.svg or \.pdf$"):
-        plots_gate.ratios(RESULTS["slower"], tmp_path / "plot.txt")
+        plot.ratios(RESULTS["slower"], tmp_path / "plot.txt")

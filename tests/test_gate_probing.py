@@ -12,10 +12,10 @@ from attrs import evolve
 
 from convbench.base.errors import BrokenSide
 from convbench.base.importing import refer
-from convbench.gate import probing
-from convbench.gate.probing import OLDEST, SAME, Incomparable, comparable, facts
-from convbench.gate.running import Gate, Plan
-from convbench.gate.sides import Side, SideLauncher
+from convbench.gate.run import Gate, Plan
+from convbench.gate.sides import probing
+from convbench.gate.sides.probing import OLDEST, SAME, Incomparable, comparable, facts
+from convbench.gate.sides.sides import Side, SideLauncher
 from convbench.gate.values import SideFacts
 from convbench.measure.machine import environment as machine
 from convbench.measure.records import Task, as_json

@@ -8,7 +8,7 @@ from math import comb, log, log1p
 import numpy as np
 import pytest
 
-from convbench.gate import ranks
+from convbench.gate.statistics import ranks
 from convbench.gate.values import Question
 
 QUESTION = Question(subject="lenet5 pytorch forward", quantity="step time", tolerance=0.03)

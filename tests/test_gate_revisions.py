@@ -21,11 +21,11 @@ from convbench import cli
 from convbench.base.errors import BrokenSide
 from convbench.base.processes import programs
 from convbench.commands.children import cleaning_up
-from convbench.gate import revisions
 from convbench.gate.pairs import take
-from convbench.gate.probing import comparable, facts
-from convbench.gate.revisions import Installation
-from convbench.gate.sides import Side, SideLauncher, sides, uncommitted
+from convbench.gate.sides import revisions
+from convbench.gate.sides.probing import comparable, facts
+from convbench.gate.sides.revisions import Installation
+from convbench.gate.sides.sides import Side, SideLauncher, sides, uncommitted
 from convbench.measure.records import Task
 from convbench.measure.worker import messages
 from convbench.papers.sources import tables_folder
@@ -405,9 +405,9 @@ import sys, time
 from pathlib import Path
 from random import Random
 from convbench.commands.children import cleaning_up
-from convbench.gate import revisions
+from convbench.gate.sides import revisions
 from convbench.gate.pairs import take
-from convbench.gate.sides import sides
+from convbench.gate.sides.sides import sides
 revisions.VENV = ("-m", "venv", "--without-pip")
 how = revisions.Installation(command=sys.argv[1])
 try:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convbench.base.errors import BadRecord, ConvbenchError, Unsupported
-from convbench.gate import saved
+from convbench.gate.outputs import json_file
 from convbench.gate.values import (
     Broken,
     Difference,
@@ -34,12 +34,12 @@ RENEW = "CONVBENCH_RENEW_GOLDEN"  # set it, run this file, and read the differen
 @pytest.mark.parametrize("name", RESULTS)
 def test_the_file_is_the_one_that_was_read_in_review(name):
     golden = GOLDEN / f"{name}.json"
-    made = saved.text(RESULTS[name])
+    made = json_file.text(RESULTS[name])
     if os.environ.get(RENEW):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(made, encoding="utf-8")
     assert made == golden.read_text(encoding="utf-8")
-    assert saved.parse(golden.read_bytes(), "it") == RESULTS[name]
+    assert json_file.parse(golden.read_bytes(), "it") == RESULTS[name]
 
 
 names = st.text(max_size=20)
@@ -127,27 +127,27 @@ results = st.builds(
 @settings(deadline=None)
 @given(results)
 def test_what_is_read_is_what_was_written(result):
-    assert saved.parse(saved.text(result).encode(errors="backslashreplace"), "x") == result
+    assert json_file.parse(json_file.text(result).encode(errors="backslashreplace"), "x") == result
 
 
 def test_each_pair_has_a_line_of_its_own():
-    made = saved.text(RESULTS["slower"])
+    made = json_file.text(RESULTS["slower"])
     lines = [line for line in made.splitlines() if '"rounds_s"' in line]
     assert len(lines) == len(RESULTS["slower"].pairs)
-    assert json.loads(made)["schema"] == saved.SCHEMA
+    assert json.loads(made)["schema"] == json_file.SCHEMA
 
 
 def changed(**values) -> bytes:
-    return json.dumps({**json.loads(saved.text(RESULTS["slower"])), **values}).encode()
+    return json.dumps({**json.loads(json_file.text(RESULTS["slower"])), **values}).encode()
 
 
 def one_verdict(**values) -> bytes:
-    (first, *_) = json.loads(saved.text(RESULTS["slower"]))["verdicts"]
+    (first, *_) = json.loads(json_file.text(RESULTS["slower"]))["verdicts"]
     return changed(verdicts=[{**first, **values}])
 
 
 def one_pair(**head) -> bytes:
-    (first, *_) = json.loads(saved.text(RESULTS["slower"]))["pairs"]
+    (first, *_) = json.loads(json_file.text(RESULTS["slower"]))["pairs"]
     return changed(pairs=[{**first, "head": {**first["head"], **head}}])
 
 
@@ -167,7 +167,7 @@ def one_pair(**head) -> bytes:
         (changed(alpha=float("nan")), "wanted a share as alpha, found nan"),
         (changed(beta=0), "wanted a share as beta, found 0.0"),
         (changed(pairs=[{}]), "pairs"),
-        (changed(base=json.loads(saved.text(RESULTS["slower"]))["head"]), "found the head"),
+        (changed(base=json.loads(json_file.text(RESULTS["slower"]))["head"]), "found the head"),
         (one_verdict(ratio=float("inf")), "wanted ratios above 0, found inf"),
         (one_verdict(low=-1.0), "found -1.0"),
         (one_verdict(high=float("nan")), "found nan"),
@@ -184,7 +184,7 @@ def test_what_no_run_has_written_is_refused_in_one_sentence(tmp_path, content, s
     file = tmp_path / "result.json"
     file.write_bytes(content)
     with pytest.raises(BadRecord) as caught:
-        saved.read(file)
+        json_file.read(file)
     assert str(caught.value).startswith("result.json: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -205,41 +205,41 @@ def test_a_verdict_that_its_pairs_do_not_give_is_refused(tmp_path, values, said)
     honest = samples.judged(slow=1.2, same=1.0)
     assert [v.outcome for v in honest.verdicts] == ["worse", "not worse"]
     file = tmp_path / "result.json"
-    saved.write(file, honest)
-    assert saved.read(file) == honest
+    json_file.write(file, honest)
+    assert json_file.read(file) == honest
     forged = evolve(honest, verdicts=(evolve(honest.verdicts[0], **values), honest.verdicts[1]))
-    saved.write(file, forged)
+    json_file.write(file, forged)
     with pytest.raises(BadRecord) as caught:
-        saved.read(file)
+        json_file.read(file)
     assert str(caught.value).startswith("result.json: ")
     assert said in str(caught.value)
 
 
 def test_a_pair_that_was_taken_away_is_missed(tmp_path):
     honest = samples.judged(slow=1.2)
-    saved.write(tmp_path / "result.json", evolve(honest, pairs=honest.pairs[1:]))
+    json_file.write(tmp_path / "result.json", evolve(honest, pairs=honest.pairs[1:]))
     with pytest.raises(BadRecord, match="wanted a verdict from 15 pairs"):
-        saved.read(tmp_path / "result.json")
+        json_file.read(tmp_path / "result.json")
 
 
 def test_a_result_without_pairs_is_read_as_that_of_a_stored_baseline_is(tmp_path):
     without = evolve(samples.judged(slow=1.2), pairs=())
-    saved.write(tmp_path / "result.json", without)
-    assert saved.read(tmp_path / "result.json") == without
+    json_file.write(tmp_path / "result.json", without)
+    assert json_file.read(tmp_path / "result.json") == without
 
 
 def test_there_may_be_no_file(tmp_path):
     with pytest.raises(Unsupported, match="No such file or directory; name what"):
-        saved.read(tmp_path / "none.json")
+        json_file.read(tmp_path / "none.json")
     with pytest.raises(Unsupported, match="cannot be read"):
-        saved.read(tmp_path)
+        json_file.read(tmp_path)
 
 
 def test_written_twice_it_is_the_same_to_the_byte(tmp_path):
     file = tmp_path / "result.json"
-    saved.write(file, samples.judged(net=1.2))
+    json_file.write(file, samples.judged(net=1.2))
     first = file.read_bytes()
-    saved.write(file, saved.read(file))
+    json_file.write(file, json_file.read(file))
     assert file.read_bytes() == first
 
 
@@ -250,23 +250,23 @@ def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path, monkeypatch):
 
     file = tmp_path / "result.json"
     before = samples.judged(net=1.2)
-    saved.write(file, before)
+    json_file.write(file, before)
     monkeypatch.setattr(Path, "write_text", half)
     with pytest.raises(ConvbenchError) as caught:
-        saved.write(file, RESULTS["slower"])
+        json_file.write(file, RESULTS["slower"])
     assert str(caught.value) == (
         f"{file}: it cannot be written: No space left on device; make room or name another file"
     )
-    assert saved.read(file) == before
+    assert json_file.read(file) == before
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(Unsupported, match="No such file or directory"):
-        saved.write(tmp_path / "none" / "result.json", RESULTS["slower"])
+        json_file.write(tmp_path / "none" / "result.json", RESULTS["slower"])
 
 
 def test_halves_of_characters_survive(tmp_path):
     odd = evolve(samples.judged(net=1.2), command="--model \udc80")
-    saved.write(tmp_path / "result.json", odd)
-    assert saved.read(tmp_path / "result.json") == odd
+    json_file.write(tmp_path / "result.json", odd)
+    assert json_file.read(tmp_path / "result.json") == odd

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convbench.gate.judging import judge
-from convbench.gate.self_test import OURS, Rate, any_worse, subjects, tallies
+from convbench.gate.self_check.tallies import OURS, Rate, any_worse, subjects, tallies
+from convbench.gate.statistics.judging import judge
 from convbench.gate.values import GateResult, Pair, Question, Sample, SideFacts
 
 ALPHA = 0.001

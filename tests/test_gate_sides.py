@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from convbench.base.errors import BrokenSide
-from convbench.gate.revisions import Installation, Revision
-from convbench.gate.sides import read, sides
+from convbench.gate.sides.revisions import Installation, Revision
+from convbench.gate.sides.sides import read, sides
 from tests.conftest import git, script
 
 REAL_GIT = shutil.which("git")

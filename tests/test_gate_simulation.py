@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from convbench.gate.betting import reached
-from convbench.gate.judging import BETA, level
+from convbench.gate.statistics.betting import reached
+from convbench.gate.statistics.judging import BETA, level
 from convbench.gate.values import Pair, Sample
 from operating.simulation import QUIET, SHARED, WILD, log_ratios, pairs_of, rounds
 from tests.conftest import ROOT

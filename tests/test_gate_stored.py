@@ -11,7 +11,8 @@ from attrs import evolve
 from convbench import cli
 from convbench.commands import baseline as command
 from convbench.commands.baseline import described
-from convbench.gate import saved, stored, stored_words
+from convbench.gate import stored
+from convbench.gate.outputs import json_file, stored_words
 from convbench.gate.stored import NotComparable
 from convbench.measure.journal import Journal
 from convbench.measure.records import Measurement, Unchecked
@@ -173,7 +174,7 @@ def test_a_task_that_nobody_asked_for_is_not_missed():
 def test_the_result_can_be_kept_like_every_other_of_the_gate(number):
     head = run(*processes(FORWARD, slower=1.2, number=number, seed=3))
     result = compare(head, wanted=(FORWARD, BACKWARD))
-    assert saved.parse(saved.text(result).encode(), "it") == result
+    assert json_file.parse(json_file.text(result).encode(), "it") == result
 
 
 def test_a_run_without_any_entry_is_no_pass():

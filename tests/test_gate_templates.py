@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from convbench.gate.sides import Side
-from convbench.gate.templates import Templates
+from convbench.gate.pairs import Templates
+from convbench.gate.sides.sides import Side
 from convbench.gate.values import ROLES
 
 

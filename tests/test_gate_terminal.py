@@ -16,9 +16,9 @@ from attrs import evolve
 from rich.console import Console
 
 from convbench.base.errors import WorkerFailed
-from convbench.gate import words
 from convbench.gate.loop import Loop
-from convbench.gate.terminal import Display, evidence, final, picture, show
+from convbench.gate.outputs import words
+from convbench.gate.outputs.terminal import Display, evidence, final, picture, show
 from convbench.gate.values import Pair, Question, Sample
 from tests.conftest import ROOT
 from tests.gate_samples import LENET, RESNET, RESULTS, UNKNOWN
@@ -327,7 +327,7 @@ def test_the_end_says_what_broke_what_differs_and_what_must_be_known():
 PROGRAM = """
 import sys, time
 from rich.console import Console
-from convbench.gate.terminal import Display
+from convbench.gate.outputs.terminal import Display
 from tests.test_gate_terminal import Machine
 machine = Machine(same=1.0, slow=1.0, other=None)
 take = machine.take

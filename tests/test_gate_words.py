@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench.gate import words
+from convbench.gate.outputs import words
 from convbench.gate.values import Broken, Question, Verdict
 from tests import gate_samples as samples
 from tests.gate_samples import ALPHA, LENET, RESNET, RESULTS, verdict

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from attrs import evolve, frozen
 
-from convbench.gate.betting import Array
-from convbench.gate.judging import first_decision
-from convbench.gate.self_test import Rate
+from convbench.gate.self_check.tallies import Rate
+from convbench.gate.statistics.betting import Array
+from convbench.gate.statistics.judging import first_decision
 from convbench.gate.values import QUANTITIES, Outcome, Pair, Quantity, Sample
 from operating.simulation import Machine, log_ratios, pairs_of, rounds
 

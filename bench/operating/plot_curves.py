@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convbench.base.units import Second
-from convbench.gate.self_test import Rate
+from convbench.gate.self_check.tallies import Rate
 
 OURS = "gate"
 OUR_COLOUR = "#d1495b"

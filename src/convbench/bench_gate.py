@@ -13,7 +13,8 @@ from attrs import define
 
 from convbench.base.errors import BadOption, ConvbenchError
 from convbench.cases import LARGEST
-from convbench.gate import stored, stored_words
+from convbench.gate import stored
+from convbench.gate.outputs import stored_words
 from convbench.gate.stored import Baseline
 from convbench.gate.values import GateResult
 from convbench.measure.machine import environment

@@ -11,8 +11,9 @@ from pathlib import Path
 from convbench.base.errors import Unsupported
 from convbench.base.text_tables import ABSENT, table
 from convbench.commands import DIFFERS, OK, benchmarks, positive
-from convbench.gate import ranks, stored
-from convbench.gate.judging import level
+from convbench.gate import stored
+from convbench.gate.statistics import ranks
+from convbench.gate.statistics.judging import level
 from convbench.gate.stored import Baseline
 from convbench.gate.values import QUANTITIES
 from convbench.measure.journal import JOURNAL

@@ -20,13 +20,15 @@ from convbench.commands.gate_options import (
     refuse,
     tests_plan,
 )
-from convbench.gate import peers, probing, saved, terminal
-from convbench.gate.judging import ALPHA, BETA
-from convbench.gate.node_ids import Chosen
-from convbench.gate.revisions import Installation
-from convbench.gate.running import Gate, Plan
-from convbench.gate.sides import Side, SideLauncher, alike, sides, uncommitted
-from convbench.gate.templates import Start
+from convbench.gate.outputs import json_file, terminal
+from convbench.gate.own_tests.node_ids import Chosen
+from convbench.gate.pairs import Start
+from convbench.gate.run import Gate, Plan
+from convbench.gate.self_check import other_tools
+from convbench.gate.sides import probing
+from convbench.gate.sides.revisions import Installation
+from convbench.gate.sides.sides import Side, SideLauncher, alike, sides, uncommitted
+from convbench.gate.statistics.judging import ALPHA, BETA
 from convbench.gate.values import ROLES, Broken, GateResult, Role, SideFacts
 
 INTERRUPTED_NOTE = "The run was interrupted: what was not decided by then has no verdict."
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         if options.self_test:
             return _self_test(options)
         if options.from_ is not None:
-            return gate_outputs.tell(saved.read(options.from_), options)
+            return gate_outputs.tell(json_file.read(options.from_), options)
         _refuse(options)
         try:
             result = _compared(options)
@@ -137,7 +139,7 @@ def _self_test(options: argparse.Namespace) -> int:
     return gate_self_test.run(
         evolve(plan, extra=extra, settings=None, command=_command(options)),
         _start(options),
-        dict(peers.RULES),
+        dict(other_tools.RULES),
         duration("--time", options.time),
         options.keep,
         options.format,

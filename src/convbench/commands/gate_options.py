@@ -19,10 +19,10 @@ from convbench.cases import cases, timed
 from convbench.commands import MOST, installed, named, positive
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.frameworks.protocol import PASSES
-from convbench.gate import node_ids
-from convbench.gate.running import Plan
-from convbench.gate.sides import Side, alike
-from convbench.gate.subjects import subjects
+from convbench.gate.own_tests import node_ids
+from convbench.gate.pairs import subjects
+from convbench.gate.run import Plan
+from convbench.gate.sides.sides import Side, alike
 from convbench.gate.values import Quantity, Role
 from convbench.measure.examine import Settings
 from convbench.measure.machine import environment

@@ -15,7 +15,7 @@ from convbench.base.files import replace_text
 from convbench.commands import BROKEN, OK
 from convbench.commands.gate_options import add_arguments
 from convbench.commands.profile import PLOTS
-from convbench.gate import junit, markdown, saved, terminal
+from convbench.gate.outputs import json_file, junit, markdown, terminal
 from convbench.gate.values import GateResult
 
 OUTPUTS = ("json", "junit", "markdown", "plot")
@@ -80,7 +80,7 @@ def tell(result: GateResult, options: argparse.Namespace) -> int:
 
 def _print(result: GateResult, options: argparse.Namespace) -> None:
     if options.format == "json":
-        print(saved.text(result), end="")
+        print(json_file.text(result), end="")
     elif options.format == "markdown":
         print(markdown.comment(result), end="")
     else:
@@ -106,7 +106,7 @@ def write(result: GateResult, options: argparse.Namespace) -> list[str]:
 
 def _writes(result: GateResult, options: argparse.Namespace) -> Iterator[Callable[[], None]]:
     if options.json is not None:
-        yield partial(saved.write, options.json, result)
+        yield partial(json_file.write, options.json, result)
     if options.junit is not None:
         yield lambda: _write(options.junit, junit.xml(result))
     if options.plot is not None and result.verdicts:
@@ -116,7 +116,7 @@ def _writes(result: GateResult, options: argparse.Namespace) -> Iterator[Callabl
 
 
 def _draw(result: GateResult, file: Path) -> None:
-    from convbench import plots_gate  # noqa: PLC0415  (takes a second to import)
+    from convbench.gate.outputs import plot as plots_gate  # noqa: PLC0415  (takes a second to import)
 
     try:
         plots_gate.ratios(result, file)

@@ -15,11 +15,11 @@ from convbench.base.errors import BadOption
 from convbench.base.text_tables import table
 from convbench.base.units import Second, seconds
 from convbench.commands import INTERRUPTED, OK, print_json
-from convbench.gate import saved
-from convbench.gate.running import Gate, Plan
-from convbench.gate.self_test import Of, Rate, Rule, any_worse, subjects, tallies
-from convbench.gate.sides import alike
-from convbench.gate.templates import Start
+from convbench.gate.outputs import json_file
+from convbench.gate.pairs import Start
+from convbench.gate.run import Gate, Plan
+from convbench.gate.self_check.tallies import Of, Rate, Rule, any_worse, subjects, tallies
+from convbench.gate.sides.sides import alike
 from convbench.gate.values import ROLES, GateResult, Role, SideFacts
 from convbench.measure.records import as_json
 
@@ -40,7 +40,7 @@ def run(
             result = _one(evolve(plan, seed=SystemRandom().randrange(1, MOST_SEED)), start)
             if keep is not None:
                 keep.mkdir(parents=True, exist_ok=True)
-                saved.write(keep / f"run-{len(found) + 1:04}.json", result)
+                json_file.write(keep / f"run-{len(found) + 1:04}.json", result)
             found.append(result)
             print(_line(len(found), result), file=sys.stderr, flush=True)
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def _meaning(plan: Plan, role: Role) -> str:
 def _kept(keep: Path | None, plan: Plan) -> Iterator[GateResult]:
     """Earlier runs of the same plan; raises BadOption for those of another."""
     for path in sorted(keep.glob("run-*.json")) if keep else []:
-        result = saved.read(path)
+        result = json_file.read(path)
         if {v.question for v in result.verdicts} != set(plan.questions) or (
             result.head.meaning != _meaning(plan, "head")
         ):

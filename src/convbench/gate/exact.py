@@ -10,9 +10,8 @@ from attrs import define, evolve, field
 
 from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.checks.structure import CheckReport
-from convbench.gate.sides import shared
-from convbench.gate.subjects import Subject
-from convbench.gate.templates import Templates
+from convbench.gate.pairs import Subject, Templates
+from convbench.gate.sides.sides import shared
 from convbench.gate.values import ROLES, Broken, Difference, Role
 from convbench.measure.examine import Settings, parity
 from convbench.measure.worker import messages

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from convbench.base.errors import ConvbenchError
 from convbench.base.units import Second
-from convbench.gate.judging import BETA, judge
+from convbench.gate.statistics.judging import BETA, judge
 from convbench.gate.values import Broken, Pair, Question, Verdict
 
 TakePair: TypeAlias = Callable[[int], Pair]

@@ -13,8 +13,8 @@ from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.base.units import size
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
-from convbench.gate import ranks
-from convbench.gate.judging import ALPHA, BETA, level
+from convbench.gate.statistics import ranks
+from convbench.gate.statistics.judging import ALPHA, BETA, level
 from convbench.gate.values import (
     QUANTITIES,
     Broken,

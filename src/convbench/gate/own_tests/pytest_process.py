@@ -18,7 +18,7 @@ from convbench.base.errors import FromWorkingTree, WorkerFailed, one_line, telli
 from convbench.base.processes import provenance
 from convbench.base.processes.programs import ending, inherited
 from convbench.base.units import Second
-from convbench.gate.sides import Side
+from convbench.gate.sides.sides import Side
 from convbench.gate.values import Role
 from convbench.measure.worker.launcher import end
 
@@ -116,7 +116,7 @@ def run(
             wanted.write_text(json.dumps(sorted(only)), encoding="utf-8")
             options += [f"--gate-only={wanted}", "--benchmark-only", "--benchmark-enable"]
             options += [f"--benchmark-json={timings}"]
-        shutil.copyfile(Path(__file__).with_name("witness.py"), folder / f"{PLUGIN}.py")
+        shutil.copyfile(Path(__file__).with_name("reporter_plugin.py"), folder / f"{PLUGIN}.py")
         shutil.copyfile(provenance.__file__, folder / f"{PLUGIN}_foreign.py")
         path = inherited([name, *side.path], side.tree)["PYTHONPATH"]
         options += [f"--gate-foreign={side.tree}"] if side.tree else [f"--gate-shared={Path.cwd()}"]
@@ -132,7 +132,7 @@ def run(
 
 def _run(words: Sequence[str], where: Path | None, folder: Path, timeout_s: Second) -> str:
     """How a process ended, empty where pytest itself says how; nothing of it is left."""
-    command = [sys.executable, "-m", "convbench.gate.guarded", *words]
+    command = [sys.executable, "-m", "convbench.gate.own_tests", *words]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             command,

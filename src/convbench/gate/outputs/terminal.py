@@ -19,9 +19,9 @@ from rich.text import Text
 
 from convbench.base.text_tables import table
 from convbench.base.units import clock
-from convbench.gate import words
-from convbench.gate.betting import log_wealth
 from convbench.gate.loop import Loop
+from convbench.gate.outputs import words
+from convbench.gate.statistics.betting import log_wealth
 from convbench.gate.values import GateResult, Verdict
 
 STYLES = {"worse": "red", "not worse": "green", "cannot tell": "yellow", "broken": "red"}

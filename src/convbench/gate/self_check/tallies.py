@@ -13,7 +13,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from convbench.base.units import Second
-from convbench.gate.judging import first_decision
+from convbench.gate.statistics.judging import first_decision
 from convbench.gate.values import GateResult, Pair, Verdict
 
 Rule: TypeAlias = Callable[[Sequence[Pair]], bool]

@@ -1,7 +1,7 @@
-"""Runs a command of a side, of which nothing is left when it ends, or the gate does.
+"""`python -m convbench.gate.own_tests PATH COMMAND...`: runs a command of one side.
 
-Started as `python -m convbench.gate.guarded PATH COMMAND…`, by the gate's own interpreter: the one
-of the side need not have convbench. PATH is its PYTHONPATH.
+When it ends, or the gate does, nothing of it is left. It runs under the gate's own interpreter: the
+one of the side need not have convbench. PATH is its PYTHONPATH.
 """
 
 from __future__ import annotations

@@ -11,12 +11,10 @@ from attrs import define, evolve, field, frozen
 
 from convbench.base.units import Second
 from convbench.gate import exact
-from convbench.gate.judging import ALPHA, BETA, level
 from convbench.gate.loop import Loop, TakePair
-from convbench.gate.pairs import WARMUP, Request
-from convbench.gate.sides import Side
-from convbench.gate.subjects import Subject
-from convbench.gate.templates import Start, Templates
+from convbench.gate.pairs import WARMUP, Request, Start, Subject, Templates
+from convbench.gate.sides.sides import Side
+from convbench.gate.statistics.judging import ALPHA, BETA, level
 from convbench.gate.values import (
     ROLES,
     Broken,

@@ -32,8 +32,8 @@ from convbench.base.errors import (
 from convbench.base.processes.programs import Interpreter, inherited, programs_of
 from convbench.frameworks.modes import DTYPES, MODES, offers, parts
 from convbench.frameworks.registry import FRAMEWORKS, known
-from convbench.gate import revisions
-from convbench.gate.revisions import Installation, Revision
+from convbench.gate.sides import revisions
+from convbench.gate.sides.revisions import Installation, Revision
 from convbench.gate.values import ROLES, Role
 from convbench.measure.worker.launcher import Child, Launcher
 

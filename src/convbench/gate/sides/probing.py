@@ -13,7 +13,7 @@ from convbench.base.errors import BadRecord, BrokenSide, ConvbenchError, FromWor
 from convbench.base.processes.programs import Ran, run
 from convbench.base.processes.provenance import belongs
 from convbench.base.units import Second
-from convbench.gate.sides import Side
+from convbench.gate.sides.sides import Side
 from convbench.gate.values import ROLES, SideFacts
 from convbench.measure import records
 from convbench.measure.machine import environment as machine

@@ -14,7 +14,7 @@ from typing import Any
 
 from convbench.base.errors import BadRecord, Unsupported
 from convbench.base.files import replace_text
-from convbench.gate.judging import decision
+from convbench.gate.statistics.judging import decision
 from convbench.gate.values import GateResult
 from convbench.measure.records import as_json, load, structure
 

@@ -15,8 +15,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from convbench.base.errors import Unsupported
 from convbench.base.files import replace
+from convbench.gate.outputs.words import change, plain, short
 from convbench.gate.values import GateResult, Verdict
-from convbench.gate.words import change, plain, short
 
 WIDE = 1.5
 """From this ratio on the axis is logarithmic."""

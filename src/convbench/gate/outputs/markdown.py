@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from convbench.base.text_tables import Markup, escaped, table
 from convbench.base.units import clock
-from convbench.gate import words
+from convbench.gate.outputs import words
 from convbench.gate.values import GateResult
 
 MARKS: dict[words.Mood, str] = {

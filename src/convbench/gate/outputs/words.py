@@ -16,7 +16,7 @@ from attrs import frozen
 from convbench.base.errors import one_line
 from convbench.base.text_tables import ABSENT
 from convbench.base.units import about, size
-from convbench.gate.betting import fewest
+from convbench.gate.statistics.betting import fewest
 from convbench.gate.values import (
     ROLES,
     Broken,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING
 
-from convbench.gate import words
+from convbench.gate.outputs import words
 from convbench.gate.values import GateResult, Verdict
 
 MOST = 20

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from convbench.gate.judging import BETA
+from convbench.gate.statistics.judging import BETA
 from convbench.gate.values import Outcome, Question, Verdict
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]

@@ -26,9 +26,9 @@ from attrs import define, evolve, field, frozen
 from convbench.base.errors import BadOption, Unsupported, WorkerFailed
 from convbench.base.units import Second
 from convbench.gate.loop import TakePair
-from convbench.gate.side_pytest import Ran, called, run
-from convbench.gate.sides import Side
-from convbench.gate.sides import shared as shared_code
+from convbench.gate.own_tests.pytest_process import Ran, called, run
+from convbench.gate.sides.sides import Side
+from convbench.gate.sides.sides import shared as shared_code
 from convbench.gate.values import ROLES, Broken, Pair, Role, Sample
 
 Sides: TypeAlias = Mapping[Role, Side]

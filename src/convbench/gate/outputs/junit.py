@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from xml.etree import ElementTree as ET
 
 from convbench.base.units import Second
-from convbench.gate import words
+from convbench.gate.outputs import words
 from convbench.gate.values import GateResult
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'

@@ -7,7 +7,7 @@ from math import ceil, exp, log, log1p
 
 import numpy as np
 
-from convbench.gate.betting import Array, log_wealth, reached
+from convbench.gate.statistics.betting import Array, log_wealth, reached
 from convbench.gate.values import Outcome, Question, Verdict
 
 ALPHA = 0.01

@@ -1,0 +1,1 @@
+"""What the gate found: in sentences, on the terminal, in files."""

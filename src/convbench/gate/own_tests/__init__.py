@@ -1,0 +1,1 @@
+"""The user's own pytest-benchmark tests as what is compared."""

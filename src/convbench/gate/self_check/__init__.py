@@ -1,0 +1,1 @@
+"""How often the gate errs on this machine, beside other tools' rules."""

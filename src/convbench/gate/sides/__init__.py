@@ -1,0 +1,1 @@
+"""Base and head: what they are, and how they are installed."""
