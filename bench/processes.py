@@ -23,7 +23,7 @@ from convbench.measure.run import Run
 from convbench.measure.sampling import Budget
 from convbench.measure.worker.launcher import Launcher
 from convbench.papers.sources import tables_folder
-from convbench.report_throughput import times
+from convbench.report.throughput import times
 
 ROOT = Path(__file__).parents[1]
 STARTS = 20

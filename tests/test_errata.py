@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from convbench import cli, report
+from convbench import cli
 from convbench.base.errors import TableError
 from convbench.checks.structure import check
 from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.papers.sources import tables_folder
 from convbench.papers.tables import read_table
+from convbench.report import report
 from tests.builders import graph, table
 from tests.samples import ENVIRONMENT
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from convbench import report
 from convbench.base.errors import BadOption, TableError
 from convbench.measure.run import ask_check
 from convbench.measure.worker import messages
@@ -18,6 +17,7 @@ from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo.names import ARCHITECTURES, architecture, family, select
 from convbench.papers import own_networks
 from convbench.papers.sources import read_sources, tables_folder
+from convbench.report import report
 from tests import fakes
 from tests.benches import bench, measurements, run_folder, text
 

@@ -14,10 +14,11 @@ from datetime import datetime
 import psutil
 import pytest
 
-from convbench import report, session
+from convbench import session
 from convbench.checks.parity import Parity
 from convbench.frameworks import protocol, registry
 from convbench.measure.journal import Journal
+from convbench.report import report
 from tests import fakes
 from tests.benches import BENCH, QUICK, bench, here, measurements, run_folder, text, written_in
 from tests.conftest import output, wait_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convbench import plots  # noqa: F401  (what one run imports, the next one would import anew)
+from convbench.report import plots  # noqa: F401  (what one run imports, the next one would import anew)
 from tests import fakes
 from tests.benches import bench, measurements, run_folder, text
 

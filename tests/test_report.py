@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from convbench import plots, report
 from convbench.base.errors import ConvbenchError
 from convbench.base.text_tables import ABSENT, table
 from convbench.cases import Case
 from convbench.checks.parity import Disagreement, Parity
 from convbench.measure.journal import Journal
 from convbench.measure.records import Environment, Measurement, Memory, Unchecked
+from convbench.report import plots, report
 from tests import samples
 from tests.conftest import ROOT
 from tests.samples import ENTRIES, ENVIRONMENT, IN_TWO_MODES
@@ -319,7 +319,7 @@ def test_written_by_another_process_it_is_the_same_to_the_byte(tmp_path, tables)
     folder = samples.write_run(tmp_path)
     report.write(folder, tables)
     first = written(folder)
-    code = "import sys, pathlib; from convbench import report; "
+    code = "import sys, pathlib; from convbench.report import report; "
     code += "report.write(*map(pathlib.Path, sys.argv[1:]))"
     environment = {**os.environ, "PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland", "LC_ALL": "C"}
     command = [sys.executable, "-c", code, str(folder), str(tables)]

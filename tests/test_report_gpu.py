@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench import report, report_gpu
 from convbench.base.text_tables import ABSENT
 from convbench.measure.machine.gpu import LIMITS
 from convbench.measure.records import GpuUse, Spread
+from convbench.report import gpu, report
 from tests import samples
 from tests.samples import ENTRIES, ENVIRONMENT
 from tests.test_report import rows_below
@@ -37,7 +37,7 @@ def measured(use: GpuUse | None, pass_="forward", process=1):
 
 
 def section(*measurements):
-    return report_gpu.section([ENVIRONMENT, *measurements])
+    return gpu.section([ENVIRONMENT, *measurements])
 
 
 def test_a_row_has_every_quantity_with_its_spread():
@@ -84,14 +84,14 @@ def test_limits_are_told_in_words_with_their_share_and_warned_of():
 
 
 def test_what_somebody_has_chosen_is_shown_and_not_warned_of():
-    chosen = tuple((name, 10) for name in report_gpu.HARMLESS)
+    chosen = tuple((name, 10) for name in gpu.HARMLESS)
     made = section(measured(evolve(USE, limits=chosen)))
     assert "clocks set by somebody 100%" in made
     assert "held down**" not in made
 
 
 def test_every_limit_has_words():
-    assert set(report_gpu.WORDS) == {*LIMITS.values()}
+    assert set(gpu.WORDS) == {*LIMITS.values()}
 
 
 SHARED = {

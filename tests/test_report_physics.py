@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from convbench import report
 from convbench.measure.journal import Journal
 from convbench.measure.records import Attainable
 from convbench.networks.layer_facts import kind
 from convbench.networks.roofline import Machine
-from convbench.plausibility import PEAK_NOISE, PROCESS_NOISE, closeness, doubts, machines
+from convbench.report import report
+from convbench.report.plausibility import PEAK_NOISE, PROCESS_NOISE, closeness, doubts, machines
 from tests import samples
 from tests.builders import graph
 from tests.conftest import ROOT

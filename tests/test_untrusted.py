@@ -19,7 +19,7 @@ import convbench
 from convbench.base.errors import BadRecord
 from convbench.frameworks.arrays import reading
 from convbench.measure.journal import Journal
-from convbench.report import markdown
+from convbench.report.report import markdown
 from tests.samples import write_run, write_sources
 
 SOURCE = Path(convbench.__file__).parent

@@ -301,7 +301,7 @@ def gate_(options: argparse.Namespace) -> int:
 
 def report_(options: argparse.Namespace) -> int:
     """Writes `report.md`, its plot and the index again."""
-    from convbench import report  # noqa: PLC0415  (plots take a second to import)
+    from convbench.report import report  # noqa: PLC0415  (plots take a second to import)
 
     if not (options.folder / JOURNAL).exists():
         runs = [path.parent.name for path in sorted(options.folder.glob(f"*/{JOURNAL}"))]

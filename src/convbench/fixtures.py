@@ -242,13 +242,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     results = config.stash.get(RESULTS, [])
     if not results:
         return
-    from convbench import report_gpu  # noqa: PLC0415  (imports pandas, as the next one)
-    from convbench.report_throughput import busy  # noqa: PLC0415
+    from convbench.report import gpu  # noqa: PLC0415  (imports pandas, as the next one)
+    from convbench.report.throughput import busy  # noqa: PLC0415
 
     terminalreporter.section("throughput of models of your own (unproven)")
     terminalreporter.write_line(summary(results))
     measurements = [measurement for _, measurement in results]
     busy_cpu = busy(environment.default_threads(), measurements)
-    for warning in (busy_cpu, *report_gpu.warnings(measurements)):
+    for warning in (busy_cpu, *gpu.warnings(measurements)):
         if warning:
             terminalreporter.write_line(warning.replace("*", ""), yellow=True)

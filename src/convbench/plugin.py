@@ -126,7 +126,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     state.run.close()
     if state.run.journal is None or not state.run.entries:
         return
-    from convbench import report  # noqa: PLC0415  (plots take a second to import)
+    from convbench.report import report  # noqa: PLC0415  (plots take a second to import)
 
     try:
         if state.run.lost is None:
@@ -152,8 +152,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if state is None or state.run is None or not state.run.entries:
         return
     run = state.run
-    from convbench import report_gpu  # noqa: PLC0415  (imports pandas, as the next one)
-    from convbench.report_throughput import busy, measurements_of, throughput  # noqa: PLC0415
+    from convbench.report import gpu  # noqa: PLC0415  (imports pandas, as the next one)
+    from convbench.report.throughput import busy, measurements_of, throughput  # noqa: PLC0415
 
     if run.lost is not None:
         terminalreporter.section("convbench")
@@ -163,7 +163,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("convbench")
     environment = next(entry for entry in run.entries if isinstance(entry, Environment))
     measurements = measurements_of(run.entries)
-    for warning in (busy(environment.cores, measurements), *report_gpu.warnings(measurements)):
+    for warning in (busy(environment.cores, measurements), *gpu.warnings(measurements)):
         if warning:
             terminalreporter.write_line(warning.replace("*", ""), yellow=True)
     if run.journal is None:

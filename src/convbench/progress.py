@@ -36,7 +36,7 @@ class Progress:
     def note(self, test: str, entry: Entry) -> None:
         """What came out of a test, to be shown when it is over."""
         if isinstance(entry, Measurement) and entry.rounds_s:
-            from convbench.report_throughput import figure  # noqa: PLC0415  (imports pandas)
+            from convbench.report.throughput import figure  # noqa: PLC0415  (imports pandas)
 
             (found,) = estimates([entry])
             usual = seconds(found.step_s.median)

@@ -127,7 +127,7 @@ def _row(measurement: Measurement) -> dict[str, str]:
 
 def _figure(measurement: Measurement) -> str:
     """Throughput as reports have it."""
-    from convbench.report_throughput import figure  # noqa: PLC0415  (imports pandas)
+    from convbench.report.throughput import figure  # noqa: PLC0415  (imports pandas)
 
     return figure(_estimate(measurement))
 

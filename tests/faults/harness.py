@@ -28,7 +28,7 @@ from convbench.measure.worker import messages
 from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo.names import architecture
 from convbench.papers.sources import tables_folder
-from convbench.report import markdown
+from convbench.report.report import markdown
 from tests import fakes
 from tests.faults import framework
 from tests.faults.plans import FROM_OUTSIDE, HOOKS, Job, Plan

@@ -9,7 +9,7 @@ from convbench.base.processes.interrupts import Interrupts
 from convbench.measure.journal import Journal
 from convbench.measure.machine import environment
 from convbench.papers.sources import tables_folder
-from convbench.report import markdown, replace
+from convbench.report.report import markdown, replace
 from tests.faults.harness import Harness
 from tests.faults.plans import plan
 from tests.samples import ENVIRONMENT

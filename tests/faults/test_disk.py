@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from convbench import report
 from convbench.measure.journal import Journal
+from convbench.report import report
 from tests.faults.harness import Harness
 from tests.faults.plans import Plan, plan
 from tests.samples import ENTRIES, ENVIRONMENT, write_run, write_sources

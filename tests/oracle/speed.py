@@ -23,7 +23,7 @@ from convbench.measure.run import Run
 from convbench.measure.sampling import Budget
 from convbench.measure.worker.messages import OwnModel
 from convbench.papers.sources import tables_folder
-from convbench.report_throughput import figure, times
+from convbench.report.throughput import figure, times
 
 ROOT = Path(__file__).parents[2]
 BATCH, SECONDS, PRECISION = 4, 3.0, 0.02

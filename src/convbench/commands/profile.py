@@ -194,7 +194,7 @@ def _plain(found: Profile) -> dict[str, Any]:
 
 
 def _plot(found: Profile, file: Path, most: int) -> None:
-    from convbench import plots  # noqa: PLC0415  (takes a second to import)
+    from convbench.report import plots  # noqa: PLC0415  (takes a second to import)
 
     bars = {
         f"{side.variant}": [(row.kind, row.name, row.seconds[side.variant]) for row in found.rows]

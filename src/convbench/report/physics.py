@@ -8,8 +8,8 @@ from convbench.base.text_tables import escaped, table
 from convbench.base.units import per_second, rate
 from convbench.measure.estimates import BESIDE, beside
 from convbench.measure.records import Attainable, Entry
-from convbench.plausibility import PEAK_NOISE, PROCESS_NOISE, Closeness, closeness, doubts
-from convbench.report_throughput import PASS_TITLES
+from convbench.report.plausibility import PEAK_NOISE, PROCESS_NOISE, Closeness, closeness, doubts
+from convbench.report.throughput import PASS_TITLES
 
 PEAKS_NOTE = (
     "What the frameworks' own operators attained, just before their first task: the best round of "

@@ -8,7 +8,7 @@ from statistics import median
 from convbench.base.text_tables import ABSENT, escaped, table
 from convbench.base.units import significant
 from convbench.measure.records import Entry, GpuUse, Measurement, Spread
-from convbench.report_throughput import measurements_of
+from convbench.report.throughput import measurements_of
 
 WORDS = {
     "gpu_idle": "idle",

@@ -10,14 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from convbench import (
-    plots,
-    report_gpu,
-    report_how,
-    report_modes,
-    report_parity,
-    report_physics,
-)
 from convbench.base.errors import BadRecord
 from convbench.base.files import replace, replace_text
 from convbench.base.text_tables import ABSENT, Markup, escaped, table
@@ -29,7 +21,8 @@ from convbench.measure.journal import JOURNAL, Journal, latest
 from convbench.measure.records import Entry, Environment, Measurement, Memory, Unchecked
 from convbench.networks.graph import NETWORK
 from convbench.papers.sources import Source, read_sources
-from convbench.report_throughput import (
+from convbench.report import gpu, how, modes, parity, physics, plots
+from convbench.report.throughput import (
     PASS_TITLES,
     busy,
     loads_of,
@@ -63,18 +56,18 @@ def markdown(entries: Sequence[Entry], name: str, *tables: Path) -> str:
         f"# convbench report {name}",
         _environment(entries),
         _structure([e for e in entries if isinstance(e, CheckReport)], read_sources(*tables)),
-        report_parity.section(entries),
+        parity.section(entries),
         "## Throughput" if measurements else "",
         "![Throughput by architecture, pass and framework](throughput.png)"
         if any(m.rounds_s for m in measurements)
         else "",
         throughput(entries),
-        report_modes.section(estimates(measurements), proven(entries)),
-        report_physics.section(entries),
-        report_gpu.section(entries),
+        modes.section(estimates(measurements), proven(entries)),
+        physics.section(entries),
+        gpu.section(entries),
         _memory(estimates(measurements)),
         _unfinished(entries),
-        report_how.section(measurements, _first_environment(entries), tables[1:]),
+        how.section(measurements, _first_environment(entries), tables[1:]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -9,7 +9,7 @@ from attrs import evolve
 from convbench.base.text_tables import ABSENT, table
 from convbench.frameworks.modes import DEFAULT, MODES, SINGLE, parts
 from convbench.measure.estimates import Estimate, times_as_fast
-from convbench.report_throughput import Proven, parity_of, times
+from convbench.report.throughput import Proven, parity_of, times
 
 NOTE = (
     "How many times as many images per second a framework gives in a mode as in its default mode, "

@@ -12,7 +12,7 @@ from convbench.base.units import rate, seconds, significant
 from convbench.checks.parity import SAME, Parity
 from convbench.measure.estimates import BESIDE, Estimate, beside, estimates, times_as_fast
 from convbench.measure.records import Entry, Environment, Measurement, Task
-from convbench.plausibility import doubts
+from convbench.report.plausibility import doubts
 
 BUSY = 1.5
 """A load average of so many times the cores is more than the benchmark's own."""
