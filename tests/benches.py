@@ -8,7 +8,7 @@ import pandas as pd  # noqa: F401  (what a run in this process imports, the next
 import pytest
 import scipy.stats  # noqa: F401  (as pandas)
 
-import convbench.report  # noqa: F401  (as pandas)
+import convbench.report.report  # noqa: F401  (as pandas)
 from convbench.measure.journal import Journal
 from convbench.measure.records import Measurement
 from tests import fakes

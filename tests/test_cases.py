@@ -7,9 +7,9 @@ import re
 import pytest
 
 from convbench.base.errors import ConvbenchError
-from convbench.cases import Case, Timed, cases, compared, shuffled, timed
 from convbench.frameworks.modes import MODES, concerns, variant
 from convbench.frameworks.registry import FRAMEWORKS
+from convbench.front.cases import Case, Timed, cases, compared, shuffled, timed
 from convbench.networks.zoo.names import architecture
 from tests import fakes
 

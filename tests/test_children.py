@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from convbench.base.processes.interrupts import ENDING
-from convbench.commands.children import cleaning_up
+from convbench.front.cli.workers import cleaning_up
 
 ENDED = [number for number in ENDING if number != signal.SIGINT]
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from convbench import cli
-from convbench.commands import gate_options
+from convbench.front.cli import main
+from convbench.front.cli.gate import options as gate_options
 from convbench.gate.outputs.markdown import SECRET
 from convbench.networks.zoo import names
 from tests.conftest import ROOT
@@ -83,7 +83,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     if program == "pytest" or rest[0] == "bench":
         arguments = rest if program == "pytest" else rest[1:]
         return pytest.Config.fromdictargs({}, arguments).option
-    parser = cli._parser()
+    parser = main._parser()
     return parser.parse_args(rest)
 
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import pytest
 from attrs import evolve
 
-from convbench import __version__, cli
+from convbench import __version__
 from convbench.base.units import count
 from convbench.frameworks import registry
+from convbench.front.cli import main, shared
 from convbench.measure import records
 from convbench.measure.machine import environment
 from convbench.networks.zoo import names
@@ -49,7 +50,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 
     def run_(*words: object) -> Done:
         with pytest.raises(SystemExit) as left:
-            cli.main([str(word) for word in words])
+            main.main([str(word) for word in words])
         return Done(left.value.code, *capsys.readouterr())
 
     return run_
@@ -66,7 +67,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the reference tables to break, and the command reads it."""
     folder = tmp_path / "tables"
     shutil.copytree(tables_folder(), folder)
-    monkeypatch.setattr(cli, "tables_folder", lambda: folder)
+    monkeypatch.setattr(main, "tables_folder", lambda: folder)
     return folder
 
 
@@ -78,7 +79,7 @@ def change(file: Path, old: str, new: str) -> None:
 
 def one_sentence(done: Done) -> str:
     """What the command complains of, when that is all it says."""
-    assert done.status == cli.BROKEN
+    assert done.status == shared.BROKEN
     (sentence,) = done.err.splitlines()
     assert sentence.startswith("convbench: ")
     return sentence
@@ -108,7 +109,7 @@ def test_list_as_json_has_every_architecture_and_exact_numbers(run):
         "buffers": 840,
         "macs": lenet["macs"],
     }
-    assert done.status == cli.OK
+    assert done.status == shared.OK
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
@@ -126,7 +127,7 @@ def test_list_as_text_has_one_row_for_each_architecture(run, form):
 
 def test_show_has_every_layer_and_what_is_printed_of_it(run):
     done = run("show", "lenet5")
-    assert done.status == cli.OK
+    assert done.status == shared.OK
     for node in names.architecture("lenet5"):
         assert any(line.split()[:1] == [node.address] for line in done.out.splitlines())
     assert "60,000 parameters, 840 buffers, 325,680 multiply-accumulates" in done.out
@@ -152,7 +153,7 @@ def test_show_as_markdown_is_a_table(run):
 @pytest.mark.parametrize(("words", "who"), [(NONE, None), (FAKE, fakes.NAME)])
 def test_check_as_json_has_the_agreed_keys(run, words, who):
     done = run("check", "lenet", *words, "--format", "json")
-    assert done.status == cli.OK
+    assert done.status == shared.OK
     reports = json.loads(done.out)
     assert [list(report) for report in reports] == [CHECK_KEYS] * 3
     assert {r["name"]: (r["parameters"], r["buffers"]) for r in reports} == ARITHMETIC
@@ -166,7 +167,7 @@ def test_check_as_json_has_the_agreed_keys(run, words, who):
 @pytest.mark.parametrize("form", ["table", "markdown"])
 def test_check_as_text_has_a_verdict_for_each(run, form):
     done = run("check", "lenet", *FAKE, "--format", form)
-    assert done.status == cli.OK
+    assert done.status == shared.OK
     rows = [line for line in done.out.splitlines() if fakes.NAME in line]
     assert len(rows) == len(ARITHMETIC)
     assert all("proven" in row for row in rows)
@@ -178,7 +179,7 @@ def test_check_without_a_framework_checks_what_is_installed(run, monkeypatch):
         absent = registry.Known(place.module, ("no_such_module",), place.install)
         monkeypatch.setitem(registry.FRAMEWORKS, name, absent)
     done = run("check", "lenet5")
-    assert done.status == cli.OK
+    assert done.status == shared.OK
     assert "integers" in done.out
     assert "no_such_module not installed" in one_sentence(
         run("check", "lenet5", "--framework", "keras")
@@ -207,7 +208,7 @@ def test_an_unknown_name_is_refused_in_one_sentence(run, words, sentence):
 @pytest.mark.parametrize("words", [(), ("lists",), ("list", "--format", "xml"), ("show",)])
 def test_a_wrong_command_line_is_refused_with_the_usage(run, words):
     done = run(*words)
-    assert done.status == cli.BROKEN
+    assert done.status == shared.BROKEN
     assert done.err.startswith("usage: convbench")
 
 
@@ -227,24 +228,24 @@ def test_the_environment_as_text_has_a_row_for_each_fact(run, form):
 
 
 def test_the_version_is_told(run):
-    assert run("--version") == (cli.OK, f"convbench {__version__}\n", "")
+    assert run("--version") == (shared.OK, f"convbench {__version__}\n", "")
 
 
 @pytest.mark.parametrize("words", [NONE, FAKE])
 def test_a_wrong_digit_is_found_and_its_place_is_named(run, tables, words):
     change(tables / "lenet5.toml", '"340,908"', '"340,918"')
     done = run("check", "lenet", *words)
-    assert done.status == cli.DIFFERS
+    assert done.status == shared.DIFFERS
     assert "network: connections: printed 340,918, computed 340,908" in done.out
     assert done.out.count("NOT PROVEN") == 1, "the other one is proven still"
     change(tables / "lenet5.toml", '"340,918"', '"340,908"')
-    assert run("check", "lenet", *words).status == cli.OK
+    assert run("check", "lenet", *words).status == shared.OK
 
 
 def test_an_erratum_that_no_longer_applies_is_a_difference(run, tables):
     change(tables / "lenet5.toml", "should = 0", "should = 1")
     done = run("check", "lenet5", *NONE)
-    assert done.status == cli.DIFFERS
+    assert done.status == shared.DIFFERS
     assert "erratum 1 does not apply" in done.out
 
 
@@ -267,12 +268,12 @@ def test_a_malformed_table_is_refused_in_one_sentence(run, tables, words, old, n
     assert said.strip("'") in sentence
 
 
-@pytest.mark.parametrize("form", cli.FORMATS)
+@pytest.mark.parametrize("form", main.FORMATS)
 def test_one_broken_table_keeps_no_other_from_the_list(run, tables, form):
     whole = run("list", "--format", form)
     change(tables / "lenet5.toml", 'name = "lenet5"', 'name = "lenet"')
     done = run("list", "--format", form)
-    assert done.status == cli.DIFFERS
+    assert done.status == shared.DIFFERS
     (sentence,) = {*done.err.splitlines()} - {*whole.err.splitlines()}
     assert sentence.startswith("convbench: lenet5.toml, name: wanted 'lenet5'")
     assert "vgg16" in done.out
@@ -287,11 +288,11 @@ def test_a_table_that_is_not_there_is_named(run, tables):
 def test_a_model_that_is_not_the_papers_differs(run, fault):
     fault("wrong-structure@observe@lenet5")
     done = run("check", "lenet", *FAKE)
-    assert done.status == cli.DIFFERS
+    assert done.status == shared.DIFFERS
     assert (
         "lenet5 in tests.fakes: output: output: printed 10, computed 10, observed 10x7" in done.out
     )
-    assert run("check", "lenet", *NONE).status == cli.OK
+    assert run("check", "lenet", *NONE).status == shared.OK
 
 
 @pytest.mark.parametrize("what", ["sigkill", "RuntimeError", "garbage"])
@@ -302,17 +303,17 @@ def test_a_worker_that_dies_takes_its_architecture_with_it_alone(run, fault, wha
     assert [report["name"] for report in json.loads(done.out)] == ["lenet5", "mnist_convnet"]
 
 
-@pytest.mark.parametrize("form", cli.FORMATS)
+@pytest.mark.parametrize("form", main.FORMATS)
 def test_when_every_worker_dies_each_is_named(run, fault, form):
     fault("exit@build")
     done = run("check", "lenet", *FAKE, "--format", form)
-    assert done.status == cli.BROKEN
+    assert done.status == shared.BROKEN
     assert len(done.err.splitlines()) == len(ARITHMETIC)
 
 
 def test_report_writes_the_report_its_plot_and_the_index(run, tmp_path):
     folder = samples.write_run(tmp_path)
-    assert run("report", folder) == (cli.OK, f"{folder / 'report.md'}\n", "")
+    assert run("report", folder) == (shared.OK, f"{folder / 'report.md'}\n", "")
     assert (folder / "throughput.png").exists()
     assert folder.name in (folder.parent / "README.md").read_text(encoding="utf-8")
 
@@ -343,7 +344,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
     os.close(reading)
     done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=300)
     os.close(writing)
-    assert done.returncode == cli.HUNG_UP == 128 + signal.SIGPIPE
+    assert done.returncode == shared.HUNG_UP == 128 + signal.SIGPIPE
     assert done.stderr == b""
 
 
@@ -351,7 +352,7 @@ def test_a_reader_that_hangs_up_is_no_crash(words):
 def test_a_stream_that_is_closed_is_no_crash(closed):
     line = f"{shlex.quote(sys.executable)} -m convbench show lenet5 {closed}>&-"
     done = subprocess.run(line, shell=True, capture_output=True, check=False, timeout=300)
-    assert done.returncode == cli.OK
+    assert done.returncode == shared.OK
     assert done.stderr == b""
     assert done.stdout.startswith(b"lenet5") is (closed == "2")
 
@@ -361,7 +362,7 @@ def test_a_full_disk_is_told():
     with Path("/dev/full").open("w", encoding="ascii") as full:
         line = [sys.executable, "-m", "convbench", "list"]
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, timeout=300)
-    assert done.returncode == cli.BROKEN
+    assert done.returncode == shared.BROKEN
     assert done.stderr == b"convbench: output: No space left on device\n"
 
 
@@ -372,7 +373,7 @@ def test_ctrl_c_ends_a_check_without_a_traceback(fault, fault_file):
         wait_for(fakes.struck(fault_file))
         os.kill(process.pid, signal.SIGINT)
         _, err = output(process)
-    assert process.returncode == cli.INTERRUPTED
+    assert process.returncode == shared.INTERRUPTED
     assert err == "convbench: interrupted\n"
 
 
@@ -398,6 +399,6 @@ def test_ctrl_c_in_a_bench_leaves_time_for_the_report(fault, fault_file, tmp_pat
         wait_for(fakes.struck(fault_file))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         out, _ = output(process)
-    assert process.returncode in (pytest.ExitCode.INTERRUPTED, cli.INTERRUPTED)
+    assert process.returncode in (pytest.ExitCode.INTERRUPTED, shared.INTERRUPTED)
     assert "report: " in out
     assert list(tmp_path.glob("reports/*/report.md"))

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from convbench import cli
+from convbench.front.cli import main, shared
 from tests import fakes
 
 pytestmark = pytest.mark.processes
@@ -25,7 +25,7 @@ def run(capsys):
 
     def run_(*words):
         with pytest.raises(SystemExit) as left:
-            cli.main(["parity", *words])
+            main.main(["parity", *words])
         return left.value.code, *capsys.readouterr()
 
     return run_
@@ -35,7 +35,7 @@ def run(capsys):
 def test_the_error_of_each_precision_is_shown_with_its_place(run, form):
     words = ("--dtype", "float32,bfloat16", "--steps", "2", "--format", form)
     status, out, err = run("lenet5", *FRAMEWORK, *words)
-    assert (status, err) == (cli.OK, "")
+    assert (status, err) == (shared.OK, "")
     single, half = (x for x in out.splitlines() if fakes.NAME in x)
     assert re.search(r"1e-07 [a-z]", single)
     assert re.search(r"5e-03 [a-z]", half)
@@ -53,7 +53,7 @@ def test_the_option_may_be_repeated(run):
 def test_a_broken_network_is_objected_to_and_ends_in_1(run, fault):
     fault("other-function@examine@lenet5")
     status, out, _ = run("lenet5", "mnist_convnet", *FRAMEWORK, "--dtype", "float32,bfloat16")
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
     assert "lenet5, tests.fakes in float32, is not rounding alone: s4_squash: 1.0e-03 in" in out
     assert "Rounding explains 3 of 4." in out, "which 1e-3 is in bfloat16"
 
@@ -64,20 +64,20 @@ def test_json_has_the_agreed_keys(run, fault):
     (result,) = json.loads(out)
     assert list(result) == KEYS
     assert (result["verdict"], result["unexplained"]["at"]) == ("NOT ROUNDING", "s4_squash")
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
 
 
 def test_a_mode_has_its_precision_compared_with_the_default_in_double_precision(run):
     words = ("--mode", fakes.OTHER_MODE, "--dtype", "float32")
     status, out, _ = run("lenet5", *FRAMEWORK, *words)
-    assert status == cli.OK
+    assert status == shared.OK
     assert f"{fakes.NAME} {fakes.OTHER_MODE}" in out
 
 
 def test_a_worker_that_dies_takes_its_network_with_it_alone(run, fault):
     fault("sigkill@examine@lenet5")
     status, out, err = run("lenet5", "mnist_convnet", *FRAMEWORK, "--dtype", "float32")
-    assert status == cli.BROKEN
+    assert status == shared.BROKEN
     assert "lenet5 tests.fakes parity: was killed by SIGKILL" in err
     assert "mnist_convnet" in out
 
@@ -93,6 +93,6 @@ def test_a_worker_that_dies_takes_its_network_with_it_alone(run, fault):
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(run, words, sentence):
     status, out, err = run("lenet5", *FRAMEWORK, *words)
-    assert (status, out) == (cli.BROKEN, "")
+    assert (status, out) == (shared.BROKEN, "")
     (line,) = err.splitlines()
     assert sentence in line

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from convbench import cli, commands
+from convbench.front.cli import main, shared
 from convbench.measure.machine import environment as machine
 from tests import fakes
 from tests.conftest import output, wait_for
@@ -30,7 +30,7 @@ def run(capsys):
 
     def run_(*words):
         with pytest.raises(SystemExit) as left:
-            cli.main(["parity", *words])
+            main.main(["parity", *words])
         return left.value.code, *capsys.readouterr()
 
     return run_
@@ -39,7 +39,7 @@ def run(capsys):
 @pytest.mark.parametrize("form", ["table", "markdown"])
 def test_sides_that_are_the_same_are_told_so(run, form):
     status, out, err = run("lenet5", "mnist_convnet", *SIDES, "--format", form)
-    assert (status, err) == (cli.OK, "")
+    assert (status, err) == (shared.OK, "")
     rows = [line for line in out.splitlines() if "lenet5 " in line or "mnist_convnet " in line]
     assert len(rows) == 2
     assert all("same" in row and "DIFFERENT" not in row for row in rows)
@@ -48,7 +48,7 @@ def test_sides_that_are_the_same_are_told_so(run, form):
 def test_a_difference_is_named_with_both_values_and_ends_in_1(run, fault):
     fault("other-function@examine@lenet5")
     status, out, _ = run("lenet5", "mnist_convnet", *SIDES, "--steps", "2")
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
     lenet, mnist = (next(x for x in out.splitlines() if x.startswith(n)) for n in ("lenet5", "mni"))
     assert "DIFFERENT" in lenet
     assert "same" in mnist
@@ -63,13 +63,13 @@ def test_json_has_the_agreed_keys(run, fault):
     assert list(result) == KEYS
     assert (result["name"], result["same"], result["steps"]) == ("lenet5", False, 3)
     assert result["disagreement"]["kind"] == "output"
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
 
 
 def test_a_worker_that_dies_takes_its_network_with_it_alone(run, fault):
     fault("sigkill@examine@lenet5")
     status, out, err = run("lenet5", "mnist_convnet", *SIDES)
-    assert status == cli.BROKEN
+    assert status == shared.BROKEN
     assert "lenet5 tests.fakes parity: was killed by SIGKILL" in err
     assert "mnist_convnet" in out
 
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_takes_its_network_with_it_alone(run, fault):
 def test_what_does_not_fit_is_refused_with_what_it_needs(run, monkeypatch):
     monkeypatch.setattr(machine, "available_bytes", lambda: 2**20)
     status, _, err = run("lenet5", *SIDES, "--batch", "999999")
-    assert status == cli.BROKEN
+    assert status == shared.BROKEN
     assert "lenet5 tests.fakes parity: does not fit: needs at least" in err
 
 
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_refused_with_what_it_needs(run, monkeypatch):
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(run, words, sentence):
     status, out, err = run(*words)
-    assert (status, out) == (cli.BROKEN, "")
+    assert (status, out) == (shared.BROKEN, "")
     (line,) = err.splitlines()
     assert sentence in line
 
@@ -117,8 +117,8 @@ def test_nothing_stays_behind(run, tmp_path, monkeypatch):
 
 
 def test_installed_frameworks_are_the_default(monkeypatch):
-    monkeypatch.setattr(commands.frameworks, "missing", lambda _: None)
-    assert commands.installed() == ["pytorch", "keras"]
+    monkeypatch.setattr(shared.frameworks, "missing", lambda _: None)
+    assert shared.installed() == ["pytorch", "keras"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -136,5 +136,5 @@ def test_a_signal_leaves_nothing_behind(tmp_path, fault, fault_file, number):
 
 def test_one_image_is_refused_where_batch_norm_would_see_one_value(run):
     status, _, err = run("alexnet_bn", *SIDES, "--batch", "1")
-    assert status == cli.BROKEN
+    assert status == shared.BROKEN
     assert "bn5 would normalize single values; choose a batch of 2 or more" in err

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from convbench import cli
 from convbench.base.errors import TableError
 from convbench.checks.structure import check
+from convbench.front.cli import main
 from convbench.networks.zoo.names import ARCHITECTURES
 from convbench.papers.sources import tables_folder
 from convbench.papers.tables import read_table
@@ -19,7 +19,7 @@ from tests.samples import ENVIRONMENT
 
 def said(capsys, *words):
     with pytest.raises(SystemExit) as left:
-        cli.main(["errata", *words])
+        main.main(["errata", *words])
     assert left.value.code == 0
     return capsys.readouterr().out
 
@@ -54,7 +54,7 @@ def test_an_erratum_is_told_in_the_same_words_everywhere(capsys):
     sentence = "output, parameters: “CNN Architectures” prints 840; exact is 0. The 84x10 = 840"
     assert f"lenet5: {sentence}" in said(capsys, "lenet5")
     with pytest.raises(SystemExit):
-        cli.main(["show", "lenet5"])
+        main.main(["show", "lenet5"])
     assert f"- lenet5: {sentence}" in capsys.readouterr().out
     reports = (ENVIRONMENT, check(graph("lenet5"), table("lenet5")))
     assert f"- **lenet5** {sentence}" in report.markdown(reports, "a-run", tables_folder())

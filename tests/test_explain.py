@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import convbench
-from convbench import architecture, cli
+from convbench import architecture
 from convbench.base.errors import BadRecord, Unsupported
 from convbench.checks.explain.explain import explain
 from convbench.checks.explain.loading import load_model
@@ -18,6 +18,7 @@ from convbench.checks.parity import compare
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.registry import load_framework
 from convbench.frameworks.weights import batch, filler
+from convbench.front.cli import main, shared
 from tests.random_graphs import CHANGES, changed, random_graph, shuffled
 
 FRAMEWORKS = [
@@ -302,7 +303,7 @@ def run(capsys):
 
     def run_(*words):
         with pytest.raises(SystemExit) as left:
-            cli.main(["explain", *words])
+            main.main(["explain", *words])
         return left.value.code, *capsys.readouterr()
 
     return run_
@@ -313,7 +314,7 @@ def run(capsys):
 @pytest.mark.parametrize("path", ["Mine", "model", "Looking", "imports_late", "clears_the_path"])
 def test_the_paper_s_network_in_another_style_ends_in_0(run, path):
     status, out, err = run(f"my_models:{path}", "--as", "mnist_convnet")
-    assert (status, err) == (cli.OK, "")
+    assert (status, err) == (shared.OK, "")
     assert out.startswith(f"my_models:{path} is mnist_convnet as its paper describes it: 93,322")
 
 
@@ -321,7 +322,7 @@ def test_the_paper_s_network_in_another_style_ends_in_0(run, path):
 @pytest.mark.usefixtures("mine")
 def test_another_network_ends_in_1_with_its_ledger(run):
     status, out, _ = run("my_models:wider", "--as", "mnist_convnet")
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
     said = " ".join(out.split())
     assert "is not mnist_convnet as its paper describes it: 93,908 parameters (586 more" in said
     assert "Channels: 33 instead of 32; 1 layer behind it follows at one (+586 param" in said
@@ -335,7 +336,7 @@ def test_another_network_ends_in_1_with_its_ledger(run):
 def test_json_has_every_entry_and_the_totals(run):
     status, out, _ = run("my_models:wider", "--as", "mnist_convnet", "--format", "json")
     found = json.loads(out)
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
     assert list(found) == [
         *(
             "model",
@@ -361,7 +362,7 @@ def test_json_has_every_entry_and_the_totals(run):
 @pytest.mark.usefixtures("mine")
 def test_what_the_user_s_code_prints_is_no_part_of_the_answer(run):
     status, out, err = run("my_models:talks", "--as", "mnist_convnet", "--format", "json")
-    assert (status, json.loads(out)["same"]) == (cli.OK, True)
+    assert (status, json.loads(out)["same"]) == (shared.OK, True)
     assert set(err.split()) == {"talking"}
 
 
@@ -370,11 +371,11 @@ def test_what_the_user_s_code_prints_is_no_part_of_the_answer(run):
 def test_what_is_allowed_ends_in_0(run):
     words = ("my_models:wider", "--as", "mnist_convnet", "--allow")
     status, out, _ = run(*words, "channels, epsilon")
-    assert status == cli.OK
+    assert status == shared.OK
     assert "is mnist_convnet as its paper describes it, but for what is" in out
-    assert run(*words, "epsilon")[0] == cli.DIFFERS
+    assert run(*words, "epsilon")[0] == shared.DIFFERS
     status, _, err = run(*words, "epsilom")
-    assert (status, err.count("\n")) == (cli.BROKEN, 1)
+    assert (status, err.count("\n")) == (shared.BROKEN, 1)
     assert "unknown kind of difference 'epsilom'; did you mean epsilon?" in err
 
 
@@ -390,9 +391,9 @@ def test_markdown_is_a_table_with_a_paragraph(run):
 @pytest.mark.usefixtures("mine")
 def test_the_paper_s_network_can_be_taken_for_other_images_and_classes(run):
     words = ("my_models:Mine", "--as", "mnist_convnet", "--classes", "10", "--input", "1,28,28")
-    assert run(*words)[0] == cli.OK
+    assert run(*words)[0] == shared.OK
     status, out, _ = run(*words[:-2], "--classes", "7")
-    assert status == cli.DIFFERS
+    assert status == shared.DIFFERS
     assert "10 instead of 7" in out
 
 
@@ -426,7 +427,7 @@ def test_the_paper_s_network_can_be_taken_for_other_images_and_classes(run):
 )
 def test_what_cannot_be_explained_gets_one_sentence(run, words, complaint):
     status, out, err = run(*words)
-    assert (status, out) == (cli.BROKEN, "")
+    assert (status, out) == (shared.BROKEN, "")
     assert err.count("\n") == 1
     assert complaint in err
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convbench import cli
 from convbench.base.errors import FrameworkMissing, UnknownName
 from convbench.checks.parity import compare
 from convbench.checks.rounding import judge
@@ -20,6 +19,7 @@ from convbench.frameworks.arrays import reading
 from convbench.frameworks.modes import DEFAULT, concerns, precision
 from convbench.frameworks.registry import known, load_framework, missing, variables
 from convbench.frameworks.weights import batch, filler
+from convbench.front.cli import main
 from convbench.measure.worker.launcher import Launcher
 from convbench.networks.ops import BatchNorm
 from convbench.networks.zoo.names import architecture
@@ -458,7 +458,7 @@ def test_jax_has_as_many_threads_as_it_is_given():
 @pytest.mark.parametrize("framework", KERAS[1:])
 def test_the_canon_is_the_same_on_other_backends(capsys, framework):
     names = ("resnet20_cifar", "alexnet")
-    assert cli.main(["parity", *names, "--framework", f"pytorch,{framework}"]) == 0
+    assert main.main(["parity", *names, "--framework", f"pytorch,{framework}"]) == 0
     assert "2 of 2 are" in capsys.readouterr().out
 
 

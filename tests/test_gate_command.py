@@ -237,7 +237,7 @@ def test_words_that_cannot_be_are_refused_before_anything_is_installed(run):  # 
 
 
 def test_without_a_framework_it_says_so(run, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("convbench.commands.gate_options.installed", list)
+    monkeypatch.setattr("convbench.front.cli.gate.options.installed", list)
     done = run("gate", *SAME, "--arch", "lenet5")
     assert done.status == 2
     assert "no framework is installed" in done.err

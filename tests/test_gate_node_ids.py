@@ -318,7 +318,7 @@ GATE = """
     from pathlib import Path
     from random import Random
     from tests.test_gate_node_ids import ONE, Side, choose
-    from convbench.commands.children import cleaning_up
+    from convbench.front.cli.workers import cleaning_up
 
     sides = {
         role: Side(role=role, given=role, meaning="", folder=Path(role))

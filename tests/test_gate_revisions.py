@@ -17,10 +17,10 @@ import pytest
 from attrs import evolve
 
 import convbench
-from convbench import cli
 from convbench.base.errors import BrokenSide
 from convbench.base.processes import programs
-from convbench.commands.children import cleaning_up
+from convbench.front.cli import main, shared
+from convbench.front.cli.workers import cleaning_up
 from convbench.gate.pairs import take
 from convbench.gate.sides import revisions
 from convbench.gate.sides.probing import comparable, facts
@@ -249,8 +249,8 @@ def test_an_installation_is_shown_as_it_was_given(capsys):
     words = ["gate", "--base", "v1", "--head", ".", "--framework", fakes.NAME]
     words += ["--install", "exit 3 # .[all] [/all]"]
     with pytest.raises(SystemExit) as left:
-        cli.main(words)
-    assert left.value.code == cli.BROKEN
+        main.main(words)
+    assert left.value.code == shared.BROKEN
     assert ": exit 3 # .[all] [/all]" in capsys.readouterr().err
 
 
@@ -404,7 +404,7 @@ INTERRUPTED = """
 import sys, time
 from pathlib import Path
 from random import Random
-from convbench.commands.children import cleaning_up
+from convbench.front.cli.workers import cleaning_up
 from convbench.gate.sides import revisions
 from convbench.gate.pairs import take
 from convbench.gate.sides.sides import sides

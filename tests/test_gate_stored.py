@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from convbench import cli
-from convbench.commands import baseline as command
-from convbench.commands.baseline import described
+from convbench.front.cli import main, shared
+from convbench.front.cli import runs as command
+from convbench.front.cli.runs import described
 from convbench.gate import stored
 from convbench.gate.outputs import json_file, stored_words
 from convbench.gate.stored import NotComparable
@@ -418,6 +418,6 @@ def test_a_baseline_that_measures_nothing_is_no_success(
 ):
     monkeypatch.setattr(command, "_waited", lambda _: status)
     with pytest.raises(SystemExit) as left:
-        cli.main(["baseline", "--to", str(tmp_path)])
-    assert left.value.code == (status or cli.BROKEN)
+        main.main(["baseline", "--to", str(tmp_path)])
+    assert left.value.code == (status or shared.BROKEN)
     assert sentence in capsys.readouterr().err

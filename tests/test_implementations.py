@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from convbench import cli
 from convbench.base.errors import TableError
 from convbench.base.units import count
+from convbench.front.cli import main, shared
 from convbench.networks.zoo.names import ARCHITECTURES, architecture
 from convbench.papers.implementations import FILE, compare, read_implementations
 from convbench.papers.sources import tables_folder
@@ -46,8 +46,8 @@ def change(folder, old, new):
 
 def said(capsys, *words):
     with pytest.raises(SystemExit) as left:
-        cli.main([*words])
-    assert left.value.code == cli.OK
+        main.main([*words])
+    assert left.value.code == shared.OK
     return capsys.readouterr().out
 
 

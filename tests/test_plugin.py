@@ -14,9 +14,9 @@ from datetime import datetime
 import psutil
 import pytest
 
-from convbench import session
 from convbench.checks.parity import Parity
 from convbench.frameworks import protocol, registry
+from convbench.front.plugin import session
 from convbench.measure.journal import Journal
 from convbench.report import report
 from tests import fakes

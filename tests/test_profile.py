@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import pytest
 from attrs import evolve, frozen
 
-from convbench import cli
 from convbench.base.errors import WorkerFailed
-from convbench.commands import profile as command
 from convbench.frameworks import weights
 from convbench.frameworks.protocol import HasNodeSteps
 from convbench.frameworks.registry import load_framework
+from convbench.front.cli import main
+from convbench.front.cli import profile as command
 from convbench.measure.profile import profile
 from convbench.measure.records import Task
 from convbench.measure.worker import messages
@@ -147,7 +147,7 @@ def test_a_framework_without_node_steps_is_refused_in_one_sentence():
 def test_a_model_that_is_not_the_papers_is_not_profiled(fault, capsys):
     fault("wrong-structure@observe")
     with pytest.raises(SystemExit) as left:
-        cli.main(["profile", "lenet5", "--framework", fakes.NAME, "--batch", "1"])
+        main.main(["profile", "lenet5", "--framework", fakes.NAME, "--batch", "1"])
     assert left.value.code == 2
     assert "not timed, because it is not the paper's network" in capsys.readouterr().err
 
@@ -188,7 +188,7 @@ def test_the_command_prints_tables_words_and_draws(name, capsys, tmp_path):
     file = tmp_path / "profile.png"
     words = ["profile", "lenet5", "--framework", name, "--batch", "2", "--threads", "1"]
     with pytest.raises(SystemExit) as left:
-        cli.main([*words, "--pass", "backward", "--top", "3", "--plot", str(file)])
+        main.main([*words, "--pass", "backward", "--top", "3", "--plot", str(file)])
     assert left.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith("lenet5, backward: batch 2, float32, cpu, 1 thread\n")
@@ -199,7 +199,7 @@ def test_the_command_prints_tables_words_and_draws(name, capsys, tmp_path):
     assert width > 600
     assert height > 300
     with pytest.raises(SystemExit):
-        cli.main([*words, "--format", "json"])
+        main.main([*words, "--format", "json"])
     content = json.loads(capsys.readouterr().out)
     assert [node["at"] for node in content["nodes"]][:2] == ["c1", "c1_squash"]
     assert all(node["seconds"][name] > 0 for node in content["nodes"])
@@ -215,7 +215,7 @@ def test_the_command_prints_tables_words_and_draws(name, capsys, tmp_path):
 )
 def test_a_wrong_word_is_one_sentence(words, sentence, capsys):
     with pytest.raises(SystemExit) as left:
-        cli.main(["profile", *words])
+        main.main(["profile", *words])
     assert left.value.code == 2
     err = capsys.readouterr().err
     assert err.startswith(f"convbench: {sentence}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import define, field
 
+from convbench.front.plugin.progress import Progress
 from convbench.measure.records import Measurement, Task
-from convbench.progress import Progress
 
 FORWARD = "bench/test_forward.py::test_forward[{}]"
 TESTS = [FORWARD.format(case) for case in ("lenet5-keras", "vgg16-keras", "zfnet-keras")]

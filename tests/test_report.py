@@ -15,8 +15,8 @@ from attrs import evolve
 
 from convbench.base.errors import ConvbenchError
 from convbench.base.text_tables import ABSENT, table
-from convbench.cases import Case
 from convbench.checks.parity import Disagreement, Parity
+from convbench.front.cases import Case
 from convbench.measure.journal import Journal
 from convbench.measure.records import Environment, Measurement, Memory, Unchecked
 from convbench.report import plots, report

@@ -1,5 +1,5 @@
 """`python -m convbench`: the command line."""
 
-from convbench.cli import main
+from convbench.front.cli.main import main
 
 main()

@@ -14,7 +14,7 @@ from attrs import evolve
 from convbench.base.errors import BadOption
 from convbench.base.text_tables import table
 from convbench.base.units import Second, seconds
-from convbench.commands import INTERRUPTED, OK, print_json
+from convbench.front.cli.shared import INTERRUPTED, OK, print_json
 from convbench.gate.outputs import json_file
 from convbench.gate.pairs import Start
 from convbench.gate.run import Gate, Plan

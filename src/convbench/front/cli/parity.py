@@ -8,12 +8,13 @@ from typing import Any
 
 from convbench.base.errors import ConvbenchError, Unsupported
 from convbench.base.text_tables import table
-from convbench.cases import Case, cases
 from convbench.checks.parity import SAME, Parity
 from convbench.checks.rounding import UNIT
-from convbench.commands import BROKEN, DIFFERS, OK, installed, named, positive, print_json, rounding
-from convbench.commands.children import cleaning_up, workers
 from convbench.frameworks.modes import DEFAULT, MODES
+from convbench.front.cases import Case, cases
+from convbench.front.cli import rounding
+from convbench.front.cli.shared import BROKEN, DIFFERS, OK, installed, named, positive, print_json
+from convbench.front.cli.workers import cleaning_up, workers
 from convbench.measure.examine import Settings, Side, parity
 from convbench.measure.machine import environment
 from convbench.measure.records import as_json

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from convbench.base.errors import BadOption, ConvbenchError, Unsupported
 from convbench.base.files import replace_text
-from convbench.commands import BROKEN, OK
-from convbench.commands.gate_options import add_arguments
-from convbench.commands.profile import PLOTS
+from convbench.front.cli.gate.options import add_arguments
+from convbench.front.cli.profile import PLOTS
+from convbench.front.cli.shared import BROKEN, OK
 from convbench.gate.outputs import json_file, junit, markdown, terminal
 from convbench.gate.values import GateResult
 

@@ -14,7 +14,7 @@ from typing import Any
 from convbench.base.errors import BadOption
 from convbench.checks.explain.explain import explain
 from convbench.checks.explain.loading import contained, load_model
-from convbench.commands import DIFFERS, OK, print_json
+from convbench.front.cli.shared import DIFFERS, OK, print_json
 from convbench.networks.ops import Shape
 from convbench.networks.zoo.names import architecture
 

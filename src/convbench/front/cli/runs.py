@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from convbench.base.errors import Unsupported
 from convbench.base.text_tables import ABSENT, table
-from convbench.commands import DIFFERS, OK, benchmarks, positive
+from convbench.base.units import size
+from convbench.frameworks.modes import DEFAULT
+from convbench.front.cli.shared import (
+    DIFFERS,
+    OK,
+    benchmarks,
+    installed,
+    positive,
+    print_json,
+)
+from convbench.front.cli.workers import cleaning_up, workers
+from convbench.front.options import OPTIONS, share
 from convbench.gate import stored
 from convbench.gate.statistics import ranks
 from convbench.gate.statistics.judging import level
 from convbench.gate.stored import Baseline
 from convbench.gate.values import QUANTITIES
 from convbench.measure.journal import JOURNAL
-from convbench.options import OPTIONS, share
+from convbench.measure.machine import environment
+from convbench.measure.records import Environment, as_json
 
 HERE = ("processes", "report", "gate", "tolerance", "tables")
 """Options of a run that are not only handed on, or make no sense for a baseline."""
@@ -26,7 +40,7 @@ GOAL = 0.10
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_baseline_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, how many processes, and the options of a run, as `--bench-` has them."""
     enough, (metavar, tolerance, help_) = stored.ENOUGH, OPTIONS["tolerance"]
     fresh = f"fresh processes for each task (default: {enough})"
@@ -38,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{name}", metavar=metavar, help=help_)
 
 
-def run(options: argparse.Namespace) -> int:
+def record_baseline(options: argparse.Namespace) -> int:
     """Records a run and prints what it could see; pytest's own status.
 
     Raises Unsupported where pytest says that all is well, and nothing was measured.
@@ -126,3 +140,71 @@ def _waited(command: Sequence[str]) -> int:
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
+
+
+def report_(options: argparse.Namespace) -> int:
+    """Writes `report.md`, its plot and the index again."""
+    from convbench.report import report  # noqa: PLC0415  (plots take a second to import)
+
+    if not (options.folder / JOURNAL).exists():
+        runs = [path.parent.name for path in sorted(options.folder.glob(f"*/{JOURNAL}"))]
+        raise Unsupported(
+            str(options.folder),
+            "it is not the folder of one run",
+            f"name one of its runs: {', '.join(runs)}" if runs else f"name one with {JOURNAL}",
+        )
+    print(report.write(options.folder, *options.folders))
+    return OK
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Runs the benchmark files under pytest."""
+    command = benchmarks(arguments)
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # so that Ctrl-C is pytest's, which writes the report
+    return subprocess.run(command, check=False).returncode
+
+
+def add_environment_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be said besides the format."""
+    told = "ask each installed framework what decides its speed here (seconds for each)"
+    parser.add_argument("--libraries", action="store_true", help=told)
+
+
+def show_environment(options: argparse.Namespace) -> int:
+    """Prints what `machine.environment` finds, and what frameworks say if they are asked."""
+    found = environment.environment(Path.cwd())
+    libraries = _libraries(installed()) if options.libraries else {}
+    if options.format == "json":
+        print_json(as_json(found) | ({"libraries": libraries} if options.libraries else {}))
+    else:
+        print(table(_rows(found, libraries), options.format, left=("value",)))
+    return OK
+
+
+def _libraries(frameworks: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What each framework says in a process of its own; raises FrameworkMissing."""
+    found = {}
+    with cleaning_up(), workers(None) as open_:
+        for framework in frameworks:
+            with open_(framework, f"{framework} libraries", DEFAULT) as child:
+                found[framework] = dict(child.launcher.libraries)
+    return found
+
+
+def _rows(found: Environment, libraries: dict[str, dict[str, str]]) -> list[dict[str, str]]:
+    facts = {
+        "CPU": f"{found.cpu}, {found.cores} cores",
+        "memory": size(found.memory_bytes),
+        "GPU": found.gpu or "none",
+        "driver": found.driver or ABSENT,
+        "system": found.system,
+        "Python": found.python,
+        "convbench": found.convbench,
+        "commit": found.commit or ABSENT,
+        **dict(found.packages),
+        **dict(found.variables or ()),
+    }
+    for framework, told in libraries.items():
+        facts[f"libraries of {framework}"] = ", ".join(map(" ".join, told.items())) or ABSENT
+    return [{"": name, "value": value} for name, value in facts.items()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -10,28 +9,27 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from convbench import options
 from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.base.processes.interrupts import Interrupts
-from convbench.base.units import Byte, Second
-from convbench.cases import LARGEST, Batch, Case, Timed, timed
+from convbench.base.units import Byte
 from convbench.frameworks import registry
 from convbench.frameworks.protocol import PASSES
+from convbench.front import options
+from convbench.front.cases import LARGEST, Batch, Case, Timed, timed
+from convbench.front.options import Options
+from convbench.front.plugin.progress import Progress
+from convbench.front.plugin.replay_clock import FILLED, ReplayClock
 from convbench.measure.journal import JOURNAL, Journal
 from convbench.measure.machine import environment
-from convbench.measure.records import Measurement, Task
+from convbench.measure.records import Task
 from convbench.measure.resume import resumed
 from convbench.measure.run import Run
 from convbench.measure.sampling import Budget
 from convbench.measure.worker.launcher import Launcher
-from convbench.options import Options
 from convbench.papers.own_networks import Own
 from convbench.papers.sources import tables_folder
-from convbench.progress import Progress
 
 TIMED, STRUCTURE, PARITY = "convbench_timed", "convbench_structure", "convbench_parity"
-FILLED = 0.9
-"""The share of the memory that is left which the largest batch may take."""
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 
 
@@ -131,34 +129,6 @@ class State:
 
 
 STATE = pytest.StashKey[State]()
-
-
-class ReplayClock:
-    """pytest-benchmark's timer: seconds that a worker reported, played again step by step.
-
-    The worker is the only one to read a clock, so that no message between processes is in a figure,
-    and how many rounds it takes is known only when they are over.
-    """
-
-    def __init__(self) -> None:
-        self._spent_s: Second = 0.0
-        self._left: deque[Second] = deque()
-
-    def load(self, measurement: Measurement) -> None:
-        """Winds the clock up with the rounds of a measurement."""
-        self._left.extend(s for s in measurement.rounds_s for _ in range(measurement.iterations))
-
-    def step(self) -> None:
-        """Lets the seconds of the next step pass.
-
-        pytest-benchmark calls once more than there are steps, for a value that is not there.
-        """
-        if self._left:
-            self._spent_s += self._left.popleft()
-
-    def __call__(self) -> Second:
-        """What has passed so far."""
-        return self._spent_s
 
 
 def refuse_xdist(config: pytest.Config) -> None:

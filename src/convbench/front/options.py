@@ -15,11 +15,11 @@ from attrs import frozen
 
 from convbench.base.errors import BadOption, UnknownName, Unsupported
 from convbench.base.units import SIZES, Byte, Second, byte_count
-from convbench.cases import LARGEST, Batch, Case, cases
 from convbench.frameworks import registry
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE
 from convbench.frameworks.protocol import PASSES
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
+from convbench.front.cases import LARGEST, Batch, Case, cases
 from convbench.measure.resume import NEWEST
 from convbench.networks.zoo import names as architectures
 from convbench.papers import own_networks as canon

@@ -12,14 +12,14 @@ import pytest
 from attrs import define
 
 from convbench.base.errors import BadOption, ConvbenchError
-from convbench.cases import LARGEST
+from convbench.front.cases import LARGEST
+from convbench.front.plugin.session import STATE, TIMED, State, pass_of
 from convbench.gate import stored
 from convbench.gate.outputs import stored_words
 from convbench.gate.stored import Baseline
 from convbench.gate.values import GateResult
 from convbench.measure.machine import environment
 from convbench.measure.records import Environment, Task
-from convbench.session import STATE, TIMED, State, pass_of
 
 
 @define

@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 
-from convbench import options
 from convbench.base.errors import ConvbenchError
-from convbench.cases import Case, Timed, compared, shuffled, timed
+from convbench.front import options
+from convbench.front.cases import Case, Timed, compared, shuffled, timed
+from convbench.front.options import Options
+from convbench.front.plugin.progress import Progress
+from convbench.front.plugin.replay_clock import ReplayClock
+from convbench.front.plugin.session import PARITY, STATE, STRUCTURE, TIMED, State, pass_of
 from convbench.measure.records import Environment
-from convbench.options import Options
 from convbench.papers import own_networks
-from convbench.progress import Progress
-from convbench.session import PARITY, STATE, STRUCTURE, TIMED, ReplayClock, State, pass_of
 
-pytest_plugins = ("convbench.fixtures", "convbench.bench_fixtures", "convbench.bench_gate")
+pytest_plugins = (
+    "convbench.front.plugin.own_fixtures",
+    "convbench.front.plugin.bench_fixtures",
+    "convbench.front.plugin.stored_gate",
+)
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit status after SIGTERM, as a shell counts."""

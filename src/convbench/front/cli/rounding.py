@@ -8,12 +8,12 @@ from typing import Any
 
 from convbench.base.errors import ConvbenchError, UnknownName
 from convbench.base.text_tables import ABSENT, table
-from convbench.cases import cases
 from convbench.checks.parity import ORDER
 from convbench.checks.rounding import UNIT, Rounding, Worst
-from convbench.commands import BROKEN, DIFFERS, OK, installed, named, print_json
-from convbench.commands.children import cleaning_up, workers
 from convbench.frameworks.modes import DEFAULT
+from convbench.front.cases import cases
+from convbench.front.cli.shared import BROKEN, DIFFERS, OK, installed, named, print_json
+from convbench.front.cli.workers import cleaning_up, workers
 from convbench.measure.examine import Settings, Side, rounding
 from convbench.measure.machine import environment
 from convbench.measure.records import as_json

@@ -10,9 +10,8 @@ from functools import partial
 from attrs import evolve
 
 from convbench.base.errors import BadOption, BrokenSide, ConvbenchError
-from convbench.commands import INTERRUPTED, gate_outputs, gate_self_test
-from convbench.commands.children import cleaning_up
-from convbench.commands.gate_options import (
+from convbench.front.cli.gate import outputs, self_check
+from convbench.front.cli.gate.options import (
     duration,
     model_plan,
     networks_plan,
@@ -20,6 +19,8 @@ from convbench.commands.gate_options import (
     refuse,
     tests_plan,
 )
+from convbench.front.cli.shared import INTERRUPTED
+from convbench.front.cli.workers import cleaning_up
 from convbench.gate.outputs import json_file, terminal
 from convbench.gate.own_tests.node_ids import Chosen
 from convbench.gate.pairs import Start
@@ -37,18 +38,18 @@ INTERRUPTED_NOTE = "The run was interrupted: what was not decided by then has no
 def run(options: argparse.Namespace) -> int:
     """Compares, prints and writes what was asked for; the exit status is the verdict's."""
     with cleaning_up():
-        gate_outputs.refuse(options)
+        outputs.refuse(options)
         if options.self_test:
             return _self_test(options)
         if options.from_ is not None:
-            return gate_outputs.tell(json_file.read(options.from_), options)
+            return outputs.tell(json_file.read(options.from_), options)
         _refuse(options)
         try:
             result = _compared(options)
         except (BrokenSide, probing.Incomparable) as error:
-            gate_outputs.write(_nothing(options, error), options)
+            outputs.write(_nothing(options, error), options)
             raise
-        status = gate_outputs.tell(result, options)
+        status = outputs.tell(result, options)
         return INTERRUPTED if result.interrupted else status
 
 
@@ -136,7 +137,7 @@ def _start(options: argparse.Namespace) -> Start:
 def _self_test(options: argparse.Namespace) -> int:
     extra = percentage("--inject", options.inject) if options.inject else 0.0
     plan = networks_plan(options, alike())
-    return gate_self_test.run(
+    return self_check.run(
         evolve(plan, extra=extra, settings=None, command=_command(options)),
         _start(options),
         dict(other_tools.RULES),

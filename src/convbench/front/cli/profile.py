@@ -10,17 +10,16 @@ from typing import Any
 from convbench.base.errors import BadOption
 from convbench.base.text_tables import ABSENT, table
 from convbench.base.units import count, per_second, seconds, significant
-from convbench.cases import cases
-from convbench.commands import OK, installed, named, positive, print_json
-from convbench.commands.children import cleaning_up, workers
-from convbench.commands.words import wrapped
 from convbench.frameworks.modes import DEFAULT, MODES
+from convbench.front.cases import cases
+from convbench.front.cli.shared import OK, installed, named, positive, print_json, wrapped
+from convbench.front.cli.workers import cleaning_up, workers
+from convbench.front.options import DEVICES
 from convbench.measure.estimates import BESIDE
 from convbench.measure.machine import environment
 from convbench.measure.profile import Profile, Row, Side, profile
 from convbench.measure.records import Task
 from convbench.networks.zoo import names as architectures
-from convbench.options import DEVICES
 from convbench.papers.sources import tables_folder
 
 PASSES = ("forward", "backward")

@@ -19,6 +19,9 @@ from convbench.base.units import Second
 from convbench.frameworks import registry
 from convbench.frameworks.protocol import EVERYWHERE
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
+from convbench.front.options import MOST, one_of
+from convbench.front.plugin.session import STATE, refuse_xdist
+from convbench.front.plugin.throughput import PassThroughput, Throughput, summary
 from convbench.measure.machine import environment
 from convbench.measure.records import Measurement, Task
 from convbench.measure.run import Run
@@ -26,9 +29,6 @@ from convbench.measure.worker.messages import OwnModel
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Shape
 from convbench.networks.zoo import names as architectures
-from convbench.options import MOST, one_of
-from convbench.session import STATE, refuse_xdist
-from convbench.throughput import PassThroughput, Throughput, summary
 
 if TYPE_CHECKING:
     from convbench.checks.explain.explanation import Explanation

@@ -10,21 +10,21 @@ import pytest
 from pytest_benchmark.fixture import FixtureAlreadyUsed
 
 from convbench.base.errors import ConvbenchError
-from convbench.cases import LARGEST, Case, Timed, compared
 from convbench.checks.parity import Parity
-from convbench.measure.examine import Settings
-from convbench.measure.records import Measurement
-from convbench.measure.run import Run
-from convbench.networks.zoo.names import architecture
-from convbench.session import (
+from convbench.front.cases import LARGEST, Case, Timed, compared
+from convbench.front.plugin.replay_clock import ReplayClock
+from convbench.front.plugin.session import (
     STATE,
     TIMED,
-    ReplayClock,
     State,
     pass_of,
     refuse_missing,
     refuse_xdist,
 )
+from convbench.measure.examine import Settings
+from convbench.measure.records import Measurement
+from convbench.measure.run import Run
+from convbench.networks.zoo.names import architecture
 
 
 @pytest.fixture

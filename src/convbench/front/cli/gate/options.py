@@ -15,10 +15,11 @@ from attrs import evolve
 from convbench.base.errors import BadOption, Unsupported
 from convbench.base.importing import refer
 from convbench.base.units import Second
-from convbench.cases import cases, timed
-from convbench.commands import MOST, installed, named, positive
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
 from convbench.frameworks.protocol import PASSES
+from convbench.front.cases import cases, timed
+from convbench.front.cli.shared import MOST, installed, named, positive
+from convbench.front.options import DEVICES, names, one_of, share
 from convbench.gate.own_tests import node_ids
 from convbench.gate.pairs import subjects
 from convbench.gate.run import Plan
@@ -29,7 +30,6 @@ from convbench.measure.machine import environment
 from convbench.measure.records import Task
 from convbench.measure.worker.messages import OwnModel
 from convbench.networks.zoo import names as architectures
-from convbench.options import DEVICES, names, one_of, share
 from convbench.papers.sources import tables_folder
 
 NETWORKS = "lenet5,mobilenet,resnet18"
