@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import fakes
+from tests.support import fakes
 
 ROOT = Path(__file__).parents[1]
 

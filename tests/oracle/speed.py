@@ -28,11 +28,11 @@ from convbench.report.throughput import figure, times
 ROOT = Path(__file__).parents[2]
 BATCH, SECONDS, PRECISION = 4, 3.0, 0.02
 OTHERS = (
-    ("resnet50", "keras", "tests.library_keras:resnet50"),
-    ("mobilenet", "keras", "tests.library_keras:mobilenet"),
-    ("vgg16", "keras", "tests.library_keras:vgg16"),
-    ("resnet50", "pytorch", "tests.plain_torch:ResNet50"),
-    ("mobilenet", "pytorch", "tests.plain_torch:MobileNet"),
+    ("resnet50", "keras", "tests.support.library_keras:resnet50"),
+    ("mobilenet", "keras", "tests.support.library_keras:mobilenet"),
+    ("vgg16", "keras", "tests.support.library_keras:vgg16"),
+    ("resnet50", "pytorch", "tests.support.plain_torch:ResNet50"),
+    ("mobilenet", "pytorch", "tests.support.plain_torch:MobileNet"),
 )
 PASSES = ("forward", "train_step")
 IMAGE = {"keras": (224, 224, 3), "pytorch": (3, 224, 224)}
