@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from convbench.base.errors import FrameworkMissing, UnknownName
 from convbench.checks.parity import compare
@@ -83,21 +84,27 @@ class Facts:
     def __call__(self, framework, mode=DEFAULT, names=None):
         side = framework, mode
         if side not in self.known | self.why_not:
-            done, place = self._asked(framework, mode, names or asked(framework, mode))
-            if done.returncode == 0:
-                self.known[side] = json.loads((place / "facts.json").read_text())
+            place = self.folder / framework / mode
+            why_not = place / "why_not.txt"
+            place.mkdir(parents=True, exist_ok=True)
+            with FileLock(place / "lock"):  # another process that runs tests may be asking already
+                if not (place / "facts.json").exists() and not why_not.exists():
+                    done = self._asked(framework, mode, place, names or asked(framework, mode))
+                    if done.returncode != 0:
+                        why_not.write_text(done.stderr[-3000:])
+            if why_not.exists():
+                self.why_not[side] = why_not.read_text()
             else:
-                self.why_not[side] = done.stderr[-3000:]
+                self.known[side] = json.loads((place / "facts.json").read_text())
         if side in self.why_not:  # once is enough: each test that needs it fails of the same
             pytest.fail(self.why_not[side], pytrace=False)
         if unsupported := self.known[side].get("unsupported"):
             pytest.skip(unsupported)
         return self.known[side]
 
-    def _asked(self, framework, mode, names):
-        """The process that says it all, and its folder."""
-        place = self.folder / framework / mode
-        place.mkdir(parents=True)
+    @staticmethod
+    def _asked(framework, mode, place, names):
+        """The process that says it all."""
         command = [
             sys.executable,
             "-m",
@@ -112,7 +119,7 @@ class Facts:
         environment["XLA_FLAGS"] = (
             f"--xla_dump_to={place / 'xla'} --xla_dump_hlo_module_re=_step_ --xla_dump_hlo_as_text"
         )
-        done = subprocess.run(
+        return subprocess.run(
             [*command, *names],
             cwd=ROOT,
             env=environment,
@@ -120,7 +127,6 @@ class Facts:
             text=True,
             check=False,
         )
-        return done, place
 
     def compiled_by_xla(self, mode):
         """How many training steps of Keras XLA itself says that it has compiled."""
@@ -148,13 +154,20 @@ def test_what_fails_once_fails_each_time_for_the_same_reason(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def facts(tmp_path_factory):
-    return Facts(tmp_path_factory.mktemp("facts"))
+def shared(request, tmp_path_factory):
+    """A folder that all processes of one run of the tests share."""
+    mine = tmp_path_factory.getbasetemp()
+    return mine.parent if hasattr(request.config, "workerinput") else mine
 
 
 @pytest.fixture(scope="session")
-def every_compiled(tmp_path_factory):
-    return Facts(tmp_path_factory.mktemp("every_compiled"))
+def facts(shared):
+    return Facts(shared / "facts")
+
+
+@pytest.fixture(scope="session")
+def every_compiled(shared):
+    return Facts(shared / "every_compiled")
 
 
 def graph_of(name):
