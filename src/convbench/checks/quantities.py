@@ -11,7 +11,8 @@ from typing import TypeAlias
 from convbench.frameworks.observation import Observation
 from convbench.networks import arithmetic
 from convbench.networks.graph import NETWORK, Graph, Node
-from convbench.networks.ops import AvgPool, Conv, Dense, MaxPool, Pair, Shape, Subsample, TableConv
+from convbench.networks.layer_facts import facts
+from convbench.networks.ops import Pair, Shape
 
 Exact: TypeAlias = int | Shape | None
 """A count, dimensions, or nothing where the place has no such quantity."""
@@ -113,29 +114,24 @@ _OF_OUTPUT: dict[str, Callable[[Shape], int | Shape]] = {
 
 def window(node: Node, quantity: str) -> Pair | None:
     """The kernel, stride or padding of a layer with a window; None for other layers."""
-    op = node.op
-    match op:
-        case Conv() | MaxPool() | AvgPool():
-            top, bottom, left, right = op.padding
-            return {
-                "kernel": op.kernel,
-                "stride": op.stride,
-                # Padding that is not the same at both ends is never what a paper prints.
-                "padding": (top, left) if (top, left) == (bottom, right) else None,
-            }[quantity]
-        case TableConv():
-            return {"kernel": op.kernel, "stride": (1, 1), "padding": (0, 0)}[quantity]
-        case Subsample():
-            return {"kernel": op.kernel, "stride": op.kernel, "padding": (0, 0)}[quantity]
-        case _:
-            return None
+    look = facts(node.op).window
+    if look is None:
+        return None
+    seen = look(node.op)
+    top, bottom, left, right = seen.padding
+    return {
+        "kernel": seen.kernel,
+        "stride": seen.stride,
+        # Padding that is not the same at both ends is never what a paper prints.
+        "padding": (top, left) if (top, left) == (bottom, right) else None,
+    }[quantity]
 
 
 def _neurons(at: str, outputs: Mapping[str, Shape], nodes: tuple[Node, ...]) -> int:
     if len(nodes) == 1 and nodes[0].address == at:
         return prod(outputs[at])
-    counted = (n for n in nodes if isinstance(n.op, Conv | TableConv | Dense))
-    return sum(prod(outputs[n.address]) for n in counted)
+    owned = ((n, facts(n.op).arrays) for n in nodes)
+    return sum(prod(outputs[n.address]) for n, arrays in owned if arrays and arrays.multiplies)
 
 
 def _depth(graph: Graph, places: set[str]) -> int:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from math import prod, sqrt
+from math import inf, prod, sqrt
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -35,7 +35,8 @@ from convbench.base.units import Second
 from convbench.checks.parity import FARTHEST, ORDER, errors_of, losses_of, require_same_arrays
 from convbench.frameworks.arrays import Array, Found, Kind, reading
 from convbench.networks.graph import Graph
-from convbench.networks.ops import MaxPool, Relu, Relu6
+from convbench.networks.layer_facts import facts
+from convbench.networks.layer_row import Window
 
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8}
 """Unit roundoff, 2^-p with p significant bits: 24 in IEEE 754's binary32, 8 in bfloat16."""
@@ -192,30 +193,29 @@ def _error(place: Place) -> float:
 def _switched(graph: Graph, exact: Found, found: Found) -> Iterator[tuple[str, float]]:
     """For each layer with a kink, the share of its units that are on one side of it in one run."""
     for node in graph:
-        match node.op:
-            case Relu() | Relu6():
-                one, other = (run["output", node.address]() for run in (exact, found))
-                moved = (one > 0) != (other > 0)
-                if isinstance(node.op, Relu6):
-                    moved |= (one < _TOP) != (other < _TOP)
-            case MaxPool() as op if graph[node.inputs[0]].inputs:
-                one, other = (run["output", node.inputs[0]]() for run in (exact, found))
-                moved = _winners(op, one) != _winners(op, other)
-            case _:
-                continue
+        known = facts(node.op)
+        if known.passes_between:
+            one, other = (run["output", node.address]() for run in (exact, found))
+            low, high = known.passes_between
+            moved = (one > low) != (other > low)
+            if high < inf:
+                moved |= (one < high) != (other < high)
+        elif known.selects and known.window and graph[node.inputs[0]].inputs:
+            one, other = (run["output", node.inputs[0]]() for run in (exact, found))
+            window = known.window(node.op)
+            moved = _winners(window, one) != _winners(window, other)
+        else:
+            continue
         yield node.address, float(np.mean(moved))
 
 
-_TOP = 6  # of a ReLU6
-
-
-def _winners(op: MaxPool, values: Array) -> Array:
+def _winners(window: Window, values: Array) -> Array:
     """Which value of each window is its maximum."""
-    top, bottom, left, right = op.padding
+    top, bottom, left, right = window.padding
     sides = ((0, 0), (0, 0), (top, bottom), (left, right))
     padded = np.pad(values, sides, constant_values=-np.inf)
-    windows = sliding_window_view(padded, op.kernel, axis=(2, 3))
-    (down, across) = op.stride
+    windows = sliding_window_view(padded, window.kernel, axis=(2, 3))
+    (down, across) = window.stride
     windows = windows[:, :, ::down, ::across]
     winners: Array = windows.reshape(*windows.shape[:4], -1).argmax(-1)
     return winners

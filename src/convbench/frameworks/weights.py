@@ -9,27 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from math import prod, sqrt
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from convbench.networks.graph import Graph, Node
-from convbench.networks.ops import (
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
-    Dense,
-    Multiply,
-    Rbf,
-    Relu,
-    Relu6,
-    Scale,
-    Silu,
-    Subsample,
-    TableConv,
-)
+from convbench.networks.graph import Graph
+from convbench.networks.layer_facts import facts
+from convbench.networks.layer_row import Incoming
 
 _BLOCK = 1 << 20
 
@@ -52,11 +39,13 @@ def filler(graph: Graph, seed: int) -> Values:
     def values(key: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         address, _, name = key.rpartition("/")
         node = graph[address]
-        if isinstance(node.op, Rbf):
-            return np.asarray(node.op.codes, dtype=np.float32)
+        owned = facts(node.op).arrays
+        assert owned is not None, f"{address} owns no {name}"
+        if owned.codes:
+            return np.asarray(owned.codes(node.op), dtype=np.float32)
         start = zlib.crc32(key.encode()) % _BLOCK
         noise = np.resize(np.roll(block, -start), prod(shape)).reshape(shape)
-        mean, deviation = _distribution(node, name, shape, power)
+        mean, deviation = owned.draws[name](node.op, shape, power[node.inputs[0]])
         noise *= np.float32(deviation)
         noise += np.float32(mean)
         return noise
@@ -88,51 +77,12 @@ def moved(values: Values, images: Images, share: float) -> tuple[Values, Images]
     return (lambda key, shape: move(values(key, shape), key)), (move(pixels, "images"), labels)
 
 
-def _distribution(
-    node: Node, name: str, shape: tuple[int, ...], power: dict[str, float]
-) -> tuple[float, float]:
-    """Mean and standard deviation of one array's values."""
-    match node.op, name:
-        case BatchNorm(), "weight":
-            return 1.0, 0.1
-        case BatchNorm(), "running_var":
-            return power[node.inputs[0]], 0.05 * power[node.inputs[0]]
-        case Subsample(), "weight":
-            return 0.25, 0.01  # near the mean of four inputs
-        case Conv() | Dense(), "weight":
-            return 0.0, sqrt(2 / prod(shape[1:]) / power[node.inputs[0]])
-        case TableConv(table=table), "weight":
-            return 0.0, sqrt(2 * len(table) / prod(shape) / power[node.inputs[0]])
-        case _:
-            return 0.0, 0.1
-
-
 def _second_moments(graph: Graph) -> dict[str, float]:
-    """Expected mean square of what leaves each node, given the weights of `_distribution`."""
+    """Expected mean square of what leaves each node, given how weights are drawn."""
     power: dict[str, float] = {}
     for node in graph:
-        before = [power[name] for name in node.inputs]
-        match node.op:
-            case Conv() | TableConv() | Dense():
-                power[node.address] = 2.0
-            case Relu() if isinstance(graph[node.inputs[0]].op, Add):
-                # A sum with what has been a ReLU is positive for the most part. Too much here
-                # is safe; too little would be raised to the power of the number of blocks.
-                power[node.address] = before[0]
-            case Relu() | Relu6() | Silu():
-                power[node.address] = before[0] / 2
-            case Add():
-                power[node.address] = sum(before)
-            case Concat():
-                widths = [graph[name].output[0] for name in node.inputs]
-                total = sum(w * p for w, p in zip(widths, before, strict=True))
-                power[node.address] = total / sum(widths)
-            case Scale(factor=factor):
-                power[node.address] = before[0] * factor**2
-            case Multiply():
-                power[node.address] = before[0] / 4  # by a sigmoid, near a half
-            case _ if not before or isinstance(node.op, BatchNorm):
-                power[node.address] = 1.0
-            case _:
-                power[node.address] = before[0]
+        before = tuple(
+            Incoming(graph[name].op, graph[name].output, power[name]) for name in node.inputs
+        )
+        power[node.address] = facts(node.op).power(node.op, before)
     return power

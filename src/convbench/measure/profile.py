@@ -114,7 +114,7 @@ def profile(graph: Graph, tasks: Iterable[Task], tables: Path, open_: Open) -> P
     rows = tuple(
         Row(
             node.address,
-            kind(graph, node),
+            kind(node.op, graph.shapes_into(node)),
             1,
             machine.bound_s(works[node.address]) if machine else 0.0,
             {side.variant: side.nodes_s[node.address] for side in sides},

@@ -12,6 +12,8 @@ from typing import TypeAlias, assert_never
 from attrs import frozen
 
 from convbench.base.errors import ShapeMismatch
+from convbench.networks.layer_facts import facts, weight_uses
+from convbench.networks.layer_row import NO_PADDING
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -45,7 +47,6 @@ from convbench.networks.ops import (
     Upsample,
 )
 
-NONE: Padding = (0, 0, 0, 0)
 Image: TypeAlias = tuple[int, int, int]
 
 
@@ -108,11 +109,11 @@ def _slid(op: Conv | TableConv | MaxPool | AvgPool | Subsample, image: Image, at
                     f"maps {sorted({m for maps in table for m in maps})}",
                     "does the table belong to this layer?",
                 )
-            return (len(table), *_windows(size, kernel, (1, 1), NONE, at))
+            return (len(table), *_windows(size, kernel, (1, 1), NO_PADDING, at))
         case MaxPool() | AvgPool():
             return (c, *_windows(size, op.kernel, op.stride, op.padding, at))
         case Subsample(kernel=kernel):
-            return (c, *_windows(size, kernel, kernel, NONE, at))
+            return (c, *_windows(size, kernel, kernel, NO_PADDING, at))
         case _:
             assert_never(op)
 
@@ -127,7 +128,7 @@ def _reshaped(
             return (c, 1, 1)
         case Pad(padding=(top, bottom, left, right)):
             size = (h + top + bottom, w + left + right)
-            return (c, *_windows(size, (1, 1), (1, 1), NONE, at))
+            return (c, *_windows(size, (1, 1), (1, 1), NO_PADDING, at))
         case PadChannels(extra=extra):
             return (c + extra, h, w)
         case Upsample(factor=factor):
@@ -229,26 +230,14 @@ def macs(op: Op, weight: Shape, output: Shape) -> int:
     `weight` is the shape of the layer's weight, `output` what leaves the layer: each weight
     is used once per output position.
     """
-    match op:
-        case Conv() | TableConv() | Dense():
-            return prod(weight) * prod(output[1:])
-        case _:
-            return 0
+    owned = facts(op).arrays
+    return weight_uses(weight, output) if owned and owned.multiplies else 0
 
 
 def connections(op: Op, weight: Shape, output: Shape) -> int:
     """Multiply-accumulates plus one per use of a bias, as LeNet-5 and older texts count."""
-    match op:
-        case Conv(bias=bias) | Dense(bias=bias):
-            return macs(op, weight, output) + bias * prod(output)
-        case TableConv():
-            return macs(op, weight, output) + prod(output)
-        case Subsample(kernel=kernel):
-            return (prod(kernel) + 1) * prod(output)
-        case Rbf():
-            return prod(weight)
-        case _:
-            return 0
+    owned = facts(op).arrays
+    return owned.connections(op, weight, output) if owned else 0
 
 
 def _windows(size: Pair, kernel: Pair, stride: Pair, padding: Padding, at: str) -> Pair:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from attrs import evolve
 
 from convbench.base.errors import BadOption, Unsupported
 from convbench.networks.builder import Builder
 from convbench.networks.graph import Graph
 from convbench.networks.ops import (
+    Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     Dense,
     Dropout,
     Flatten,
     GlobalAvgPool,
+    Input,
     Lrn,
     MaxPool,
+    Multiply,
     Op,
+    Pad,
+    PadChannels,
     Rbf,
     Relu,
     Relu6,
@@ -26,6 +34,9 @@ from convbench.networks.ops import (
     Sigmoid,
     Silu,
     Softmax,
+    Subsample,
+    TableConv,
+    Upsample,
 )
 
 _ONE_FOR_ONE = (
@@ -66,15 +77,20 @@ def _rescored(graph: Graph, answer: str, classes: int) -> tuple[str, Op]:
         raise _refusal(graph, answer, classes, "answers one yes-or-no question")
     while isinstance(node.op, _ONE_FOR_ONE):
         node = graph[node.inputs[0]]
-    match node.op:
+    op = node.op
+    match op:
         case Conv():
-            return node.address, evolve(node.op, channels=classes)
+            return node.address, evolve(op, channels=classes)
         case Dense():
-            return node.address, evolve(node.op, features=classes)
-        case _:
-            kind = type(node.op).__name__
+            return node.address, evolve(op, features=classes)
+        case (Input() | TableConv() | Rbf() | Subsample() | Add() | Multiply() | Concat()) | (
+            Upsample() | Pad() | PadChannels()
+        ):
+            kind = type(op).__name__
             why = f"comes from {node.address}, whose {kind} has no width to change"
             raise _refusal(graph, answer, classes, why)
+        case _:
+            assert_never(op)
 
 
 def _refusal(graph: Graph, answer: str, classes: int, why: str) -> Unsupported:

@@ -9,26 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 from attrs import frozen
 
 from convbench.base.errors import UnknownName
 from convbench.networks import arithmetic
-from convbench.networks.ops import (
-    Conv,
-    Dense,
-    Op,
-    Rbf,
-    ScaledTanh,
-    Shape,
-    Sigmoid,
-    Softmax,
-    Subsample,
-    TableConv,
-)
-
-Loss: TypeAlias = Literal["cross_entropy", "binary_cross_entropy", "distance", "squared_error"]
+from convbench.networks.layer_facts import facts
+from convbench.networks.layer_row import Answer, Loss
+from convbench.networks.ops import Op, Shape
 
 NETWORK = "network"
 """The address of the whole network in a reference table; no node may have it."""
@@ -70,7 +58,8 @@ class Node:
     @property
     def weighted(self) -> bool:
         """Whether papers count it as a layer when they state a depth."""
-        return isinstance(self.op, Conv | TableConv | Dense | Subsample | Rbf)
+        owned = facts(self.op).arrays
+        return owned is not None and owned.counted
 
 
 @frozen
@@ -134,7 +123,11 @@ class Graph:
 
     def _logits(self, output: str) -> str:
         node = self[output]
-        return output if isinstance(node.op, Rbf | ScaledTanh) else node.inputs[0]
+        return node.inputs[0] if _answer(node).of_its_input else output
+
+    def shapes_into(self, node: Node) -> tuple[Shape, ...]:
+        """Shapes of what a node reads, in order."""
+        return tuple(self[name].output for name in node.inputs)
 
     def leading_to(self, outputs: tuple[str, ...]) -> tuple[Node, ...]:
         """The nodes that must be computed for `outputs`, in order."""
@@ -152,15 +145,7 @@ class Graph:
         distances on the cross-entropy of their negatives (LeCun et al. 1998, equation 9),
         LeNet-1's squashed units on the squared error to +1 for the class and -1 for the others.
         """
-        match self.output.op:
-            case Softmax():
-                return "cross_entropy"
-            case Sigmoid():
-                return "binary_cross_entropy"
-            case ScaledTanh():
-                return "squared_error"
-            case _:
-                return "distance"
+        return _answer(self.output).loss
 
     @property
     def parameters(self) -> int:
@@ -200,3 +185,9 @@ class Graph:
     def scopes(self) -> frozenset[str]:
         """Every scope that has nodes below it."""
         return frozenset(scope for node in self.nodes for scope in scopes_of(node.address))
+
+
+def _answer(node: Node) -> Answer:
+    answer = facts(node.op).answer
+    assert answer is not None, f"{node.address}: no network ends in {facts(node.op).name}"
+    return answer

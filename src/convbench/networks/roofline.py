@@ -36,34 +36,9 @@ from attrs import frozen
 
 from convbench.base.units import Byte, Second
 from convbench.networks.graph import Graph, Node
-from convbench.networks.ops import (
-    Add,
-    AvgPool,
-    BatchNorm,
-    Concat,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Input,
-    Lrn,
-    MaxPool,
-    Multiply,
-    Pad,
-    PadChannels,
-    Rbf,
-    Relu,
-    Relu6,
-    Scale,
-    ScaledTanh,
-    Sigmoid,
-    Silu,
-    Softmax,
-    Subsample,
-    TableConv,
-    Upsample,
-)
+from convbench.networks.layer_facts import facts
+from convbench.networks.layer_row import Use
+from convbench.networks.ops import Shape
 
 Pass: TypeAlias = Literal["forward", "backward", "train_step"]
 
@@ -133,7 +108,8 @@ def work(graph: Graph, pass_: Pass, batch: int, value_bytes: int) -> dict[str, W
 
 def _forward(graph: Graph, node: Node, batch: int, training: bool) -> Work:
     """Operations, and values moved."""
-    if isinstance(node.op, Input | Flatten) or (isinstance(node.op, Dropout) and not training):
+    moves = facts(node.op).moves
+    if moves == "never" or (moves == "in training" and not training):
         return NOTHING
     values = sum(_size(graph, name) for name in node.inputs) + prod(node.output)
     weights = node.parameters + node.buffers
@@ -145,15 +121,19 @@ def _gradient(graph: Graph, node: Node, batch: int, carried: set[str]) -> Work:
     inputs = [name for name in node.inputs if name in carried]
     if not (inputs or node.parameters):
         return NOTHING
-    match node.op:
-        case Input() | Flatten() | Add() | Concat() | Pad() | PadChannels():
+    trained = bool(node.parameters)
+    gradient = facts(node.op).gradient
+    match gradient:
+        case "passed on":
             return NOTHING
-        case Conv() | TableConv() | Dense() | Subsample():
-            times, read = bool(inputs) + bool(node.parameters), bool(node.parameters)
-        case AvgPool() | GlobalAvgPool() | Scale() | Upsample():
+        case "linear":
             times, read = 1, False
-        case _:
+        case "bilinear":
+            times, read = bool(inputs) + trained, trained
+        case "nonlinear":
             times, read = 1, True
+        case _:
+            assert_never(gradient)
     operations = times * _operations(graph, node, training=True)
     values = prod(node.output) + sum(_size(graph, name) for name in inputs)
     values += sum(_size(graph, name) for name in node.inputs) if read else 0
@@ -163,40 +143,9 @@ def _gradient(graph: Graph, node: Node, batch: int, carried: set[str]) -> Work:
 
 def _operations(graph: Graph, node: Node, training: bool) -> int:
     """Operations for one image."""
-    op, values = node.op, prod(node.output)
-    match op:
-        case Conv() | TableConv() | Dense():
-            return 2 * node.macs
-        case Rbf(codes=codes):
-            return 3 * len(codes) * len(codes[0])
-        case MaxPool(kernel=kernel) | AvgPool(kernel=kernel):
-            return prod(kernel) * values
-        case Subsample(kernel=kernel):
-            return (prod(kernel) + 1) * values
-        case GlobalAvgPool():
-            return _size(graph, node.inputs[0])
-        case Lrn(size=size):
-            return (size + 4) * values
-        case Add():
-            return (len(node.inputs) - 1) * values
-        case BatchNorm():
-            return (5 if training and not node.frozen else 2) * values
-        case Dropout():
-            return 2 * values if training else 0
-        case Relu() | Scale() | Multiply():
-            return values
-        case Relu6():
-            return 2 * values
-        case Sigmoid() | ScaledTanh():
-            return 3 * values
-        case Silu():
-            return 4 * values
-        case Softmax():
-            return 5 * values
-        case Input() | Flatten() | Concat() | Upsample() | Pad() | PadChannels():
-            return 0
-        case _:
-            assert_never(op)
+    weight: Shape = next((t.shape for t in node.tensors if t.name == "weight"), ())
+    use = Use(graph.shapes_into(node), weight, node.output, training, node.frozen)
+    return facts(node.op).operations(node.op, use)
 
 
 def _size(graph: Graph, address: str) -> int:

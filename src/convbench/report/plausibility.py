@@ -183,7 +183,7 @@ def _layers(graph: Graph) -> int:
 
 
 def _kinds(graph: Graph) -> Counter[str]:
-    return Counter(kind(graph, node) for node in graph)
+    return Counter(kind(node.op, graph.shapes_into(node)) for node in graph)
 
 
 def _graphs(measured: Sequence[Estimate]) -> dict[str, Graph]:

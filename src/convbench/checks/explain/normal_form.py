@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import assert_never
 
 from attrs import evolve, frozen
 
 from convbench.frameworks.trace import Other, Step, Trace
+from convbench.networks.layer_facts import facts
 from convbench.networks.ops import (
     Add,
     AvgPool,
@@ -25,8 +27,6 @@ from convbench.networks.ops import (
     Multiply,
     Pad,
     Padding,
-    Relu,
-    Relu6,
     Shape,
     Sigmoid,
     Silu,
@@ -140,13 +140,18 @@ def _sum(one: Padding, other: Padding) -> Padding:
 
 
 def _not_negative(step: Step, before: Sequence[Step]) -> bool:
-    match step.layer:
-        case Relu() | Relu6() | Sigmoid() | Softmax():
+    if isinstance(step.layer, Other):
+        return False
+    sign = facts(step.layer).sign
+    match sign:
+        case "either":
+            return False
+        case "never negative":
             return True
-        case MaxPool() | AvgPool() | Concat() | Add():
+        case "as its inputs":
             return all(_not_negative(before[i], before) for i in step.inputs)
         case _:
-            return False
+            assert_never(sign)
 
 
 def _pooled(step: Step, before: Sequence[Step]) -> Step | int:

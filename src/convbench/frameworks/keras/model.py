@@ -43,7 +43,8 @@ from convbench.frameworks.protocol import (
     Values,
 )
 from convbench.frameworks.registry import FRAMEWORKS, require_mode
-from convbench.networks.graph import Graph, Loss
+from convbench.networks.graph import Graph
+from convbench.networks.layer_row import Loss
 from convbench.networks.ops import Input
 
 

@@ -38,7 +38,8 @@ from convbench.frameworks.pytorch.modes import (
 from convbench.frameworks.pytorch.nodes import node_steps
 from convbench.frameworks.pytorch.peaks import PyTorchPeaks
 from convbench.frameworks.registry import FRAMEWORKS, require_mode
-from convbench.networks.graph import Graph, Loss
+from convbench.networks.graph import Graph
+from convbench.networks.layer_row import Loss
 from convbench.networks.ops import BatchNorm, Input
 
 

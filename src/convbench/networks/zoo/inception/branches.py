@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from convbench.networks.builder import Builder
 from convbench.networks.ops import AvgPool, BatchNorm, Concat, Conv, MaxPool, Pair, pair
@@ -37,8 +37,10 @@ def chain(net: Builder, x: str, at: str, steps: tuple[Step, ...], norm: BatchNor
                     conv_bn_relu(net, ends[0], address + letter, each, norm=norm)
                     for letter, each in zip("ab", step, strict=True)
                 ]
-            case _:
+            case MaxPool() | AvgPool():
                 ends = [net(address, step, ends[0])]
+            case _:
+                assert_never(step)
     return ends
 
 
