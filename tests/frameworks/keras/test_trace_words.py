@@ -75,7 +75,7 @@ def gate(x):
         (lambda x: ops.concatenate([x, ops.zeros((2, 8, 8, 4))], -1), ["PadChannels"]),
         (layers.Reshape((192,)), [Flatten()]),
         (lambda x: layers.Reshape((1, 1, 3))(ops.mean(x, (1, 2))), [GlobalAvgPool()]),
-        (layers.Reshape((64, 3)), [Other("reshape", (("shape", "(64, 3)"),))]),
+        (layers.Reshape((64, 3)), [Other("reshape", {"shape": (64, 3)})]),
         (lambda x: layers.Dropout(0)(layers.Identity()(x)), []),
         (Drop(), [Scale(1.25), Other("stochastic depth")]),
         (lambda x: layers.Dense(5, use_bias=False)(layers.Flatten()(x)), [Flatten(), "Dense"]),
