@@ -37,12 +37,48 @@ def setting(value: object) -> Setting:
     return value if isinstance(value, int | float | str) else str(value)
 
 
+ACTIVATIONS = (
+    *("log softmax", "tanh", "gelu", "elu", "selu", "celu", "prelu", "relu", "leaky relu", "rrelu"),
+    *("softplus", "softsign", "mish", "hard swish", "hard sigmoid", "hard tanh"),
+)
+NORMALIZATIONS = ("frozen batch norm", "layer norm", "group norm", "instance norm", "rms norm")
+POOLINGS = ("adaptive average pool", "global max pool", "global sum pool")
+RANDOM = (
+    *("stochastic depth", "dropout of parts", "alpha dropout", "feature alpha dropout"),
+    *("spatial dropout 1d", "spatial dropout 2d", "spatial dropout 3d"),
+    *("gaussian dropout", "gaussian noise", "add noise", "stopped gradient"),
+)
+"""What is there for training alone."""
+
+_SPELLINGS = {
+    "hardswish": "hard swish",
+    "hard silu": "hard swish",
+    "hardsigmoid": "hard sigmoid",
+    "hardtanh": "hard tanh",
+    "layer normalization": "layer norm",
+    "group normalization": "group norm",
+    "rms normalization": "rms norm",
+    "dropout1d": "spatial dropout 1d",
+    "dropout2d": "spatial dropout 2d",
+    "dropout3d": "spatial dropout 3d",
+    "interpolate": "resize",
+}
+"""The word of a trace for what PyTorch or Keras calls otherwise."""
+
+
+def _word(name: str) -> str:
+    return _SPELLINGS.get(name, name)
+
+
 @frozen
 class Other:
     """A layer for which `ops` has no word, such as a GELU or a dilated convolution."""
 
-    name: str
-    """What the field calls it, in lower case: `gelu`, `layer norm`, `dilated convolution`."""
+    name: str = field(converter=_word)
+    """What the field calls it, in lower case: `gelu`, `layer norm`, `dilated convolution`.
+
+    A framework's name for it becomes the one word that the traces of both frameworks have.
+    """
     settings: Mapping[str, Setting] = field(factory=dict, hash=False)
     """What else tells it apart from others of that name: the value of each setting."""
     macs: int = 0

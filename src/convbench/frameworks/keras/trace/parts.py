@@ -149,7 +149,7 @@ def dense(weight: Shape, image: Shape, *, bias: bool) -> Layer:
     if positions(image) == 1:
         return Dense(weight[0], bias=bias)
     facts = settings(features=weight[0])
-    return Other("dense at each position", facts, macs=prod(weight) * positions(image))
+    return Other("position-wise dense", facts, macs=prod(weight) * positions(image))
 
 
 def kernel_shape(shape: Shape) -> Shape:

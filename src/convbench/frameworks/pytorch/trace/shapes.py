@@ -215,7 +215,7 @@ def _interpolated(recorder: Recorder, call: Call) -> None:
         recorder.record(call, op, (x,))
     else:
         settings: dict[str, Setting] = {"mode": str(mode), "output": tuple(map(int, outputs))}
-        recorder.other(call, "interpolate", settings)
+        recorder.other(call, "resize", settings)
 
 
 def _set(recorder: Recorder, call: Call) -> None:
