@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import prod
+from math import inf, prod
 from typing import TypeAlias
 
 from attrs import evolve
@@ -127,9 +127,10 @@ def _bias(steps: Sequence[Step], first: int, i: int) -> Step | None:
     if weighted.layer.bias or not _follows(steps, first, i) or len(step.tensors) != 1:
         return None
     assert isinstance(step.layer, Other)
-    channels, ones = weighted.output[0], ", 1" * (len(weighted.output) - 1)
-    per_channel = {f"({channels}{ones or ','})", f"(1, {channels}{ones})"}
-    if dict(step.layer.settings)["shape"] not in per_channel:
+    channels = weighted.output[0]
+    shape = (channels, *(1 for _ in weighted.output[1:]))
+    per_channel = (shape, (1, *shape))
+    if step.layer.settings.get("shape") not in per_channel:
         return None
     held = evolve(step.tensors[0], name="bias", shape=(channels,))
     return evolve(
@@ -146,12 +147,12 @@ def _max_pool(steps: Sequence[Step], first: int, i: int) -> Step | None:
     if not (isinstance(step.layer, MaxPool) and _named(pad, "pad")):
         return None
     assert isinstance(pad.layer, Other)
-    settings = dict(pad.layer.settings)
-    if settings.get("value") != "-inf" or any(step.layer.padding):
+    padding = pad.layer.settings.get("padding")
+    if pad.layer.settings.get("value") != -inf or any(step.layer.padding):
         return None
-    top, bottom, left, right = map(int, settings["padding"].strip("()").split(","))
-    if min(top, bottom, left, right) < 0:
+    if not isinstance(padding, tuple) or min(padding) < 0:
         return None
+    top, bottom, left, right = padding
     layer = evolve(step.layer, padding=(top, bottom, left, right))
     return evolve(step, layer=layer, inputs=pad.inputs)
 
@@ -164,17 +165,21 @@ def _global_mean(steps: Sequence[Step], first: int, i: int) -> Step | None:
     image = steps[before.inputs[0]].output
     if len(image) != 3 or prod(step.output) != image[0]:
         return None
-    if not _axes(step) <= {2, 3} or not (_named(before, "reshape") or _axes(before) <= {2, 3}):
+    if not (_over_positions(step) and (_named(before, "reshape") or _over_positions(before))):
         return None
     if _named(before, "reshape") and before.output[:1] != image[:1]:
         return None
     return evolve(step, layer=GlobalAvgPool(), inputs=before.inputs, output=(image[0], 1, 1))
 
 
-def _axes(step: Step) -> set[int]:
-    """The axes that a mean is taken over, the batch being 0."""
+def _over_positions(step: Step) -> bool:
+    """Whether a mean is taken over rows and columns alone, the batch being axis 0.
+
+    Only PyTorch's tracer names `axes`: Keras has the channels elsewhere.
+    """
     assert isinstance(step.layer, Other)
-    return set(map(int, dict(step.layer.settings)["axes"].strip("(),").split(",")))
+    axes = step.layer.settings.get("axes")
+    return isinstance(axes, tuple) and {*axes} <= {2, 3}
 
 
 def _flatten(steps: Sequence[Step], first: int, i: int) -> Step | None:

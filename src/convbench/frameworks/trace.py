@@ -6,25 +6,81 @@ brings one of our own graphs into it. What is compared is computation: names onl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from math import prod
+from math import isnan, prod
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from convbench.networks import arithmetic
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Op, Shape
+
+Setting: TypeAlias = int | float | str | bool | tuple[int, ...]
+"""The value of a setting, as the model has it; a sentence writes it as text."""
+
+
+def setting(value: object) -> Setting:
+    """A value that a framework was given, as a trace has it.
+
+    What is neither one value nor whole numbers in a row becomes text. So does what is no number,
+    for it is not equal to itself.
+
+    >>> setting([2, 3]), setting(0.5), setting(None), setting(float("nan"))
+    ((2, 3), 0.5, 'None', 'nan')
+    """
+    if isinstance(value, tuple | list) and all(isinstance(each, int) for each in value):
+        return tuple(value)
+    if isinstance(value, float) and isnan(value):
+        return "nan"
+    return value if isinstance(value, int | float | str) else str(value)
+
+
+ACTIVATIONS = (
+    *("log softmax", "tanh", "gelu", "elu", "selu", "celu", "prelu", "relu", "leaky relu", "rrelu"),
+    *("softplus", "softsign", "mish", "hard swish", "hard sigmoid", "hard tanh"),
+)
+NORMALIZATIONS = ("frozen batch norm", "layer norm", "group norm", "instance norm", "rms norm")
+POOLINGS = ("adaptive average pool", "global max pool", "global sum pool")
+RANDOM = (
+    *("stochastic depth", "dropout of parts", "alpha dropout", "feature alpha dropout"),
+    *("spatial dropout 1d", "spatial dropout 2d", "spatial dropout 3d"),
+    *("gaussian dropout", "gaussian noise", "add noise", "stopped gradient"),
+)
+"""What is there for training alone."""
+
+_SPELLINGS = {
+    "hardswish": "hard swish",
+    "hard silu": "hard swish",
+    "hardsigmoid": "hard sigmoid",
+    "hardtanh": "hard tanh",
+    "layer normalization": "layer norm",
+    "group normalization": "group norm",
+    "rms normalization": "rms norm",
+    "dropout1d": "spatial dropout 1d",
+    "dropout2d": "spatial dropout 2d",
+    "dropout3d": "spatial dropout 3d",
+    "interpolate": "resize",
+}
+"""The word of a trace for what PyTorch or Keras calls otherwise."""
+
+
+def _word(name: str) -> str:
+    return _SPELLINGS.get(name, name)
 
 
 @frozen
 class Other:
     """A layer for which `ops` has no word, such as a GELU or a dilated convolution."""
 
-    name: str
-    """What the field calls it, in lower case: `gelu`, `layer norm`, `dilated convolution`."""
-    settings: tuple[tuple[str, str], ...] = ()
-    """What else tells it apart from others of that name, as `(setting, value)`."""
+    name: str = field(converter=_word)
+    """What the field calls it, in lower case: `gelu`, `layer norm`, `dilated convolution`.
+
+    A framework's name for it becomes the one word that the traces of both frameworks have.
+    """
+    settings: Mapping[str, Setting] = field(factory=dict, hash=False)
+    """What else tells it apart from others of that name: the value of each setting."""
     macs: int = 0
     """Multiply-accumulates for one image, if it is a convolution or a product of matrices."""
 

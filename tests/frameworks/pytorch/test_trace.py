@@ -162,7 +162,7 @@ class KeepsItsNorm(nn.Module):
 def test_a_model_for_many_devices_traces_on_one_whatever_device_is_the_default():
     with pytorch_trace.without_weights():
         found = trace(KeepsItsNorm(), "model", IMAGE)
-    frozen = Other("frozen batch norm", (("epsilon", "1e-05"), ("momentum", "0.9")))
+    frozen = Other("frozen batch norm", {"epsilon": 1e-05, "momentum": 0.9})
     assert [step.layer for step in found.steps[1:]] == [frozen]
 
 

@@ -137,12 +137,12 @@ STYLES = {
         lambda _, x: x[:, :, :4:3, 1:8:3],
         [Pad((0, -4, -1, 0)), MaxPool(1, stride=3)],
     ),
-    "slice of channels": (lambda _, x: x[:, 1:], [Other("slice", (("channels", "1:3"),))]),
+    "slice of channels": (lambda _, x: x[:, 1:], [Other("slice", {"channels": "1:3"})]),
     "pieces": (
         lambda _, x: torch.cat(torch.split(x, [1, 2], dim=1), 1),
         [
-            Other("slice", (("channels", "0:1"),)),
-            Other("slice", (("channels", "1:3"),)),
+            Other("slice", {"channels": "0:1"}),
+            Other("slice", {"channels": "1:3"}),
             Concat(),
         ],
     ),
@@ -154,7 +154,7 @@ STYLES = {
     ),
     "joined along rows": (
         lambda _, x: torch.cat((x, x), 2),
-        [Other("concatenate", (("axis", "2"),))],
+        [Other("concatenate", {"axis": 2})],
     ),
     "padding that never wins": (
         lambda _, x: F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2),
@@ -162,7 +162,7 @@ STYLES = {
     ),
     "padding with ones": (
         lambda _, x: F.pad(x, (1, 1, 2, 2), value=1.0),
-        [Other("pad", (("value", "1.0"), ("padding", "(2, 2, 1, 1)")))],
+        [Other("pad", {"value": 1.0, "padding": (2, 2, 1, 1)})],
     ),
     "ceil mode": (
         lambda _, x: F.avg_pool2d(F.max_pool2d(x, 3, 2, ceil_mode=True), 3, 2, ceil_mode=True),
@@ -177,7 +177,7 @@ STYLES = {
     ),
     "adaptive to no divisor": (
         lambda _, x: F.adaptive_avg_pool2d(x, 3),
-        [Other("adaptive average pool", (("output", "(3, 3)"),))],
+        [Other("adaptive average pool", {"output": (3, 3)})],
     ),
     "maximum of all": (lambda _, x: x.amax((2, 3)), [Other("global max pool")]),
     "nearest": (lambda _, x: F.interpolate(x, size=(16, 16)), [Upsample(2)]),
@@ -185,8 +185,8 @@ STYLES = {
         lambda _, x: -(2 - (x / 4 + 3)),
         [
             Scale(0.25),
-            Other("add constant", (("value", "3"),)),
-            Other("subtract from", (("value", "2"),)),
+            Other("add constant", {"value": 3}),
+            Other("subtract from", {"value": 2}),
             Scale(-1.0),
         ],
     ),
@@ -196,11 +196,11 @@ STYLES = {
     ),
     "softmax of logits": (
         lambda _, x: F.log_softmax(F.softmax(x.mean((2, 3)), dim=-1), dim=1),
-        [GlobalAvgPool(), Softmax(), Other("log softmax", (("dim", "1"),))],
+        [GlobalAvgPool(), Softmax(), Other("log softmax", {"dim": 1})],
     ),
     "channels last": (
         lambda _, x: x.to(memory_format=torch.channels_last).permute(0, 2, 3, 1),
-        [Other("permute", (("axes", "(0, 2, 3, 1)"),))],
+        [Other("permute", {"axes": (0, 2, 3, 1)})],
     ),
     "a block that is left out at random": (survives, [Other("stochastic depth")]),
 }
@@ -243,7 +243,7 @@ WITH_ARRAYS = {
     ),
     "a scale of one's own": (
         lambda: Written(lambda m, x: x * m.g, g=array(3, 1, 1)),
-        [Other("scale by parameter", (("shape", "(3, 1, 1)"),))],
+        [Other("scale by parameter", {"shape": (3, 1, 1)})],
         {"g": (3, 1, 1)},
     ),
     "in place": (
@@ -261,10 +261,14 @@ WITH_ARRAYS = {
         [
             Other(
                 "convolution with a computed kernel",
-                (
-                    *(("channels", "4"), ("kernel", "(1, 1)"), ("stride", "(1, 1)")),
-                    *(("padding", "(0, 0, 0, 0)"), ("dilation", "(1, 1)"), ("groups", "1")),
-                ),
+                {
+                    "channels": 4,
+                    "kernel": (1, 1),
+                    "stride": (1, 1),
+                    "padding": (0, 0, 0, 0),
+                    "dilation": (1, 1),
+                    "groups": 1,
+                },
                 macs=4 * 3 * 64,
             )
         ],
@@ -276,7 +280,7 @@ WITH_ARRAYS = {
         ),
         [
             BatchNorm(eps=1e-3, decay=0.99),
-            Other("batch norm", (("eps", "1e-05"), ("decay", "1.0"))),
+            Other("batch norm", {"eps": 1e-05, "decay": 1.0}),
         ],
         {
             f"{i}.{name}": (3,)
@@ -291,7 +295,7 @@ WITH_ARRAYS = {
     ),
     "an unknown layer": (
         lambda: nn.Sequential(nn.GroupNorm(1, 3), nn.PReLU()),
-        [Other("group norm", (("num_groups", "1"), ("eps", "1e-05"))), Other("prelu")],
+        [Other("group norm", {"num_groups": 1, "eps": 1e-05}), Other("prelu")],
         {"0.weight": (3,), "0.bias": (3,), "1.weight": (1,)},
     ),
 }
@@ -345,7 +349,7 @@ def test_a_loop_over_modules_and_nested_answers():
 def test_tensors_that_are_no_arrays_of_the_model_are_constants():
     outside = torch.ones(3, 1, 1)
     model = Written(lambda m, x: (x - m.mean) / outside, mean=torch.ones(3, 1, 1))
-    shape = (("shape", "(3, 1, 1)"),)
+    shape = {"shape": (3, 1, 1)}
     assert layers(model) == [Other("subtract constant", shape), Other("divide by constant", shape)]
 
 

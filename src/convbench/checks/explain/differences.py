@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from convbench.checks.explain.features import ACTIVATIONS, NORMALIZATIONS, POOLINGS, Features, Value
 from convbench.checks.explain.matching import Pair, Side
-from convbench.frameworks.trace import Held
+from convbench.frameworks.trace import Held, Other
 
 
 @frozen
@@ -143,11 +143,14 @@ def _of_pair(whole: Difference, ours: Side, theirs: Side) -> Iterator[Difference
             kind, text = _presence(a.kind, name, bool(b.own[name]))
             yield evolve(whole, kind=kind, text=text, delta=part, settings=(name,))
         elif name in CONSTANTS:
-            text = instead(a.own.get(name), b.own.get(name))
+            text = instead(_value(name, ours, i), _value(name, theirs, j))
             yield evolve(whole, kind=name, text=text, delta=Counts(), settings=(name,))
     names = [name for name in names if name not in (*ARRAYS, *CONSTANTS)]
     if names:
-        text = ", ".join(_settings(name, a, b, len(names) > 1) for name in names)
+        texts = [instead(_value(name, ours, i), _value(name, theirs, j)) for name in names]
+        text = ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+        if len(names) == 1:
+            text = texts[0]
         if names == ["padding"]:
             text = instead(_padding(ours, i), _padding(theirs, j))
         kind = " and ".join(dict.fromkeys(NAMES.get(name, name) for name in _causal(names)))
@@ -171,14 +174,22 @@ def _causal(names: Sequence[str]) -> list[str]:
     return others if {"kernel size", "stride"} & {*others} else [*names]
 
 
-def _settings(name: str, a: Features, b: Features, several: bool) -> str:
-    text = instead(a.own.get(name), b.own.get(name))
-    return f"{name} {text}" if several else text
+def _value(name: str, side: Side, position: int) -> Value:
+    """A setting as a sentence has it: of a layer without a word in `ops`, as its author wrote it.
+
+    Nobody knows what such a setting means: `(0, 2, 3, 1)` are axes and no window of `0x2x3x1`.
+    """
+    layer = side.trace.steps[position].layer
+    if isinstance(layer, Other) and name in layer.settings:
+        return str(layer.settings[name])
+    return side.seen[position].own.get(name)
 
 
 def _padding(side: Side, position: int) -> Value:
     """All four sides, where they are not the same."""
     layer = side.trace.steps[position].layer
+    if isinstance(layer, Other):
+        return _value("padding", side, position)
     padding: tuple[int, ...] = getattr(layer, "padding", ())
     if len(set(padding)) == 1:
         return padding[0]

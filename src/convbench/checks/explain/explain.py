@@ -11,7 +11,7 @@ from convbench.base.errors import ConvbenchError, UnknownName, Unsupported
 from convbench.checks.explain.explanation import KINDS, LONGEST, Explanation, grouped
 from convbench.checks.explain.ledger import CONVENTIONS, UNUSED, Entry, Ledger, ledger
 from convbench.checks.explain.normal_form import rewritten, without_ends
-from convbench.frameworks.trace import Other, Step, Trace, described
+from convbench.frameworks.trace import RANDOM, Other, Step, Trace, described
 from convbench.frameworks.tracers import Tracer, tracer_of
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Dropout, Shape
@@ -66,12 +66,6 @@ def _in_evaluation(tracer: Tracer, model: Any, training: Trace, image: Shape) ->
         yield other
 
 
-RANDOM = (
-    *("stochastic depth", "dropout of parts", "dropout1d", "dropout2d", "dropout3d"),
-    *("alpha dropout", "feature alpha dropout", "gaussian dropout", "gaussian noise"),
-    *("spatial dropout 2d", "add noise", "stopped gradient"),
-)
-"""What is there for training alone."""
 _FROZEN = "batch norm instead of frozen batch norm"
 _ALLOWED = (*CONVENTIONS, UNUSED, "auxiliary head missing", "output missing")
 

@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import asdict, frozen
 
+from convbench.frameworks import trace
 from convbench.frameworks.trace import Held, Other, Step
 from convbench.networks.ops import (
     Add,
@@ -48,24 +49,13 @@ WEIGHTED = ("convolution", "table convolution", "dense layer", "distance to code
 JOINS = ("sum", "product", "concatenation")
 POOLINGS = (
     *("max pooling", "average pooling", "global average pooling", "trainable subsampling"),
-    *("adaptive average pool", "global max pool", "global sum pool"),
+    *trace.POOLINGS,
 )
 ACTIVATIONS = (
-    *("ReLU", "ReLU6", "SiLU", "sigmoid", "scaled tanh", "softmax", "log softmax", "tanh", "gelu"),
-    *("elu", "selu", "celu", "prelu", "leaky relu", "softplus", "mish", "hardswish", "hardtanh"),
-    *("hard silu", "hard swish", "hard sigmoid", "hardsigmoid", "relu", "rrelu", "softsign"),
+    *("ReLU", "ReLU6", "SiLU", "sigmoid", "scaled tanh", "softmax"),
+    *trace.ACTIVATIONS,
 )
-NORMALIZATIONS = (
-    *(
-        "batch norm",
-        "frozen batch norm",
-        "local response normalization",
-        "layer norm",
-        "group norm",
-        "instance norm",
-    ),
-    *("layer normalization", "group normalization", "rms norm", "rms normalization"),
-)
+NORMALIZATIONS = ("batch norm", "local response normalization", *trace.NORMALIZATIONS)
 FAMILIES = (WEIGHTED, JOINS, POOLINGS, ACTIVATIONS, NORMALIZATIONS)
 """Layers of one family can stand for each other: a ReLU6 in the place of a ReLU."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import TypeAlias
 
 from attrs import evolve
 
 from convbench.frameworks.trace import Other, Step
-from convbench.networks.ops import Conv, Dense, MaxPool, Multiply, Padding, Sigmoid, Silu
+from convbench.networks.ops import Conv, Dense, MaxPool, Multiply, Sigmoid, Silu
 
 Steps: TypeAlias = tuple[Step, ...]
 
@@ -48,16 +49,12 @@ def _padded_pool(steps: list[Step], step: Step) -> tuple[tuple[int, ...], Step] 
     before = steps[step.inputs[0]]
     if not isinstance(before.layer, Other) or before.layer.name != "pad":
         return None
-    facts = dict(before.layer.settings)
-    if facts["value"] != "-inf":
+    padding = before.layer.settings.get("padding")
+    if before.layer.settings.get("value") != -inf or not isinstance(padding, tuple):
         return None
-    layer = evolve(step.layer, padding=_padding(facts["padding"]))
+    top, bottom, left, right = padding
+    layer = evolve(step.layer, padding=(top, bottom, left, right))
     return step.inputs, evolve(step, layer=layer, inputs=before.inputs)
-
-
-def _padding(text: str) -> Padding:
-    top, bottom, left, right = (int(n) for n in text.strip("()").split(","))
-    return top, bottom, left, right
 
 
 def _silu(steps: list[Step], step: Step) -> tuple[tuple[int, ...], Step] | None:

@@ -158,7 +158,7 @@ def _dropout(call: Call) -> Parts:
     shape = layer.noise_shape
     if shape is not None:
         whole = all(size == 1 for size in tuple(shape)[1:])
-        facts = settings(rate=layer.rate) + (() if whole else settings(shape=shape))
+        facts = settings(rate=layer.rate) | ({} if whole else settings(shape=shape))
         return (Part(Other("stochastic depth" if whole else "dropout of parts", facts)),)
     return (Part(Dropout(layer.rate)),)
 
@@ -189,7 +189,7 @@ def _rescaling(call: Call) -> Parts:
 def _normalization(call: Call) -> Parts:
     layer = call.what
     facts = (
-        ()
+        {}
         if layer.input_mean is None
         else settings(mean=layer.input_mean, variance=layer.input_variance)
     )

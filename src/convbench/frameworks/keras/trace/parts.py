@@ -13,7 +13,7 @@ import keras
 from attrs import frozen
 
 from convbench.frameworks.keras.layout import shape_first
-from convbench.frameworks.trace import Held, Layer, Other
+from convbench.frameworks.trace import Held, Layer, Other, Setting, setting
 from convbench.networks.ops import Conv, Dense, Flatten, Padding, Pair, Shape, pair, same
 
 
@@ -112,9 +112,9 @@ def words(name: str, between: str = " ") -> str:
     return between.join(part.lower() for part in parts)
 
 
-def settings(**values: Any) -> tuple[tuple[str, str], ...]:
+def settings(**values: Any) -> dict[str, Setting]:
     """Settings as `Other` has them."""
-    return tuple((name, _plain(value)) for name, value in values.items())
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def number(value: Any) -> float | None:
@@ -149,7 +149,7 @@ def dense(weight: Shape, image: Shape, *, bias: bool) -> Layer:
     if positions(image) == 1:
         return Dense(weight[0], bias=bias)
     facts = settings(features=weight[0])
-    return Other("dense at each position", facts, macs=prod(weight) * positions(image))
+    return Other("position-wise dense", facts, macs=prod(weight) * positions(image))
 
 
 def kernel_shape(shape: Shape) -> Shape:
@@ -215,8 +215,8 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, int | float) or hasattr(value, "shape")
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any) -> Setting:
     if isinstance(value, list | tuple) or (hasattr(value, "shape") and len(value.shape)):
         array = keras.ops.convert_to_numpy(value).tolist()
-        return str(tuple(array) if len(array) <= 4 else f"{len(array)} values")
-    return str(value)
+        return setting(tuple(array)) if len(array) <= 4 else f"{len(array)} values"
+    return setting(value)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch.trace.calls import Call, shape_of
 from convbench.frameworks.pytorch.trace.recorder import Fixed, Handler, Recorder
+from convbench.frameworks.trace import Setting, setting
 from convbench.networks.ops import Add, Multiply, Scale
 
 
@@ -20,8 +21,8 @@ def _operands(recorder: Recorder, call: Call) -> tuple[Any, Any, str]:
     return x, y, recorder.kind(y)
 
 
-def _shape(y: Tensor) -> tuple[tuple[str, str], ...]:
-    return (("shape", str(tuple(y.shape))),)
+def _shape(y: Tensor) -> dict[str, Setting]:
+    return {"shape": tuple(y.shape)}
 
 
 def _scaled(recorder: Recorder, call: Call, x: Any, factor: float) -> None:
@@ -39,14 +40,14 @@ def _shifted(recorder: Recorder, call: Call, x: Any, constant: float) -> None:
     if constant == 0 and position is not None:
         recorder.same(call, position)
     else:
-        recorder.other(call, "add constant", (("value", str(constant)),))
+        recorder.other(call, "add constant", {"value": setting(constant)})
 
 
 def _add(recorder: Recorder, call: Call) -> None:
     x, y, kind = _operands(recorder, call)
     alpha = call.kwargs.get("alpha", 1)
     if alpha != 1:
-        recorder.other(call, "add", (("alpha", str(alpha)),))
+        recorder.other(call, "add", {"alpha": setting(alpha)})
     elif kind == "number":
         _shifted(recorder, call, x, y)
     elif kind == "value" and shape_of(x) == shape_of(y):
@@ -65,12 +66,12 @@ def _sub(recorder: Recorder, call: Call) -> None:
         _shifted(recorder, call, x, -y)
     else:
         names = {"value": "subtract", "arrays": "subtract parameter", "number": "subtract from"}
-        settings = _shape(y) if isinstance(y, Tensor) else (("value", str(y)),)
+        settings = _shape(y) if isinstance(y, Tensor) else {"value": setting(y)}
         recorder.other(call, names.get(kind, "subtract constant"), settings)
 
 
 def _rsub(recorder: Recorder, call: Call) -> None:
-    recorder.other(call, "subtract from", (("value", str(call.get(1, "other"))),))
+    recorder.other(call, "subtract from", {"value": setting(call.get(1, "other"))})
 
 
 def _mul(recorder: Recorder, call: Call) -> None:
@@ -80,7 +81,7 @@ def _mul(recorder: Recorder, call: Call) -> None:
     elif kind == "value":
         _product(recorder, call, x, y)
     elif kind == "random":
-        recorder.other(call, "stochastic depth", ())
+        recorder.other(call, "stochastic depth", {})
     elif kind == "zeros":
         recorder.know(call.result, Fixed("zeros"))
     else:
@@ -96,7 +97,7 @@ def _product(recorder: Recorder, call: Call, x: Tensor, y: Tensor) -> None:
     if one_each and image.shape == call.result.shape:
         recorder.record(call, Multiply(), (image, gate))
     else:
-        recorder.other(call, "multiply", () if x.shape == y.shape else _shape(gate))
+        recorder.other(call, "multiply", {} if x.shape == y.shape else _shape(gate))
 
 
 def _div(recorder: Recorder, call: Call) -> None:
@@ -107,12 +108,12 @@ def _div(recorder: Recorder, call: Call) -> None:
         _scaled(recorder, call, x, 1 / y)
     else:
         names = {"value": "divide", "arrays": "divide by parameter", "number": "divide number"}
-        settings = _shape(y) if isinstance(y, Tensor) else (("value", str(y)),)
+        settings = _shape(y) if isinstance(y, Tensor) else {"value": setting(y)}
         recorder.other(call, names.get(kind, "divide by constant"), settings)
 
 
 def _rdiv(recorder: Recorder, call: Call) -> None:
-    recorder.other(call, "divide number", (("value", str(call.get(1, "other"))),))
+    recorder.other(call, "divide number", {"value": setting(call.get(1, "other"))})
 
 
 def _neg(recorder: Recorder, call: Call) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 from torch import Tensor
 
+from convbench.frameworks.trace import Setting, setting
 from convbench.networks.ops import Shape
 
 BATCH = 2
@@ -109,20 +110,19 @@ def shape_of(tensor: Tensor) -> Shape:
     return shape[1:] if shape[:1] == (BATCH,) else shape
 
 
-def settings_of(call: Call) -> tuple[tuple[str, str], ...]:
-    """What a call was told beside tensors, as `(setting, value)`."""
+def settings_of(call: Call) -> dict[str, Setting]:
+    """What a call was told beside tensors."""
     try:
         names = list(inspect.signature(call.function).parameters)
     except (TypeError, ValueError):  # built-in functions do not say what they take
         names = []
     names += [f"argument {i}" for i in range(len(names), len(call.args))]
     told = dict(zip(names, call.args, strict=False)) | dict(call.kwargs)
-    plain = {
-        name: value
+    return {
+        name: setting(value)
         for name, value in told.items()
         if isinstance(value, int | float | str | tuple | list | slice)
         and not name.startswith("_")
         and name not in ("inplace", "training")
         and not any(True for _ in leaves(value))
     }
-    return tuple((name, str(value)) for name, value in plain.items())

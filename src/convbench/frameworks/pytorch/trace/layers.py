@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch.trace.calls import Call, shape_of
 from convbench.frameworks.pytorch.trace.recorder import Handler, Recorder
-from convbench.frameworks.trace import Other
+from convbench.frameworks.trace import Other, Setting, setting
 from convbench.networks.ops import (
     AvgPool,
     BatchNorm,
@@ -48,10 +48,14 @@ def _conv2d(recorder: Recorder, call: Call) -> None:
     groups, kernel = call.get(6, "groups", 1), _two(weight.shape[2:])
     padding = _conv_padding(call.get(4, "padding", 0), kernel, dilation)
     held = recorder.held(weight, "weight"), recorder.held(bias, "bias")
-    settings = (
-        *(("channels", str(weight.shape[0])), ("kernel", str(kernel)), ("stride", str(stride))),
-        *(("padding", str(padding)), ("dilation", str(dilation)), ("groups", str(groups))),
-    )
+    settings: dict[str, Setting] = {
+        "channels": int(weight.shape[0]),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
     if held[0] is None or (bias is not None and held[1] is None):
         recorder.other(call, "convolution with a computed kernel", settings)
     elif recorder.position(x) is None:
@@ -126,7 +130,7 @@ def _dense(
     elif recorder.position(x) is None:
         recorder.other(call, "dense of a constant")
     elif prod(shape_of(x)) != x.shape[-1]:
-        recorder.other(call, "position-wise dense", (("features", str(features)),))
+        recorder.other(call, "position-wise dense", {"features": features})
     else:
         op = Dense(features, bias=bias is not None)
         recorder.record(call, op, (x,), held, output=(features,))
@@ -159,10 +163,12 @@ def _avg_pool(recorder: Recorder, call: Call) -> None:
     over = (sides[0], sides[2]) != (sides[1], sides[3])
     if divisor not in (None, prod(kernel)) or (over and counted and any(padding)):
         # In ceil mode PyTorch counts the padding, but not what hangs over its end.
-        settings = (
-            *(("kernel", str(kernel)), ("stride", str(stride)), ("padding", str(sides))),
-            ("divisor", str(divisor)),
-        )
+        settings: dict[str, Setting] = {
+            "kernel": kernel,
+            "stride": stride,
+            "padding": sides,
+            "divisor": setting(divisor),
+        }
         recorder.other(call, "sum pool" if divisor == 1 else "average pool", settings)
         return
     counts = (counted and not over) or divisor is not None
@@ -179,7 +185,7 @@ def _adaptive_avg_pool(recorder: Recorder, call: Call) -> None:
     elif outputs == (1, 1):
         recorder.record(call, GlobalAvgPool(), (x,))
     elif any(n % out for n, out in zip(sizes, outputs, strict=True)):
-        recorder.other(call, "adaptive average pool", (("output", str(outputs)),))
+        recorder.other(call, "adaptive average pool", {"output": outputs})
     else:
         kernel = (sizes[0] // outputs[0], sizes[1] // outputs[1])
         recorder.record(call, AvgPool(kernel, stride=kernel, count_padding=False), (x,))
@@ -188,9 +194,9 @@ def _adaptive_avg_pool(recorder: Recorder, call: Call) -> None:
 def _adaptive_max_pool(recorder: Recorder, call: Call) -> None:
     outputs = next(iter(call.result)) if isinstance(call.result, tuple) else call.result
     if tuple(outputs.shape[-2:]) == (1, 1):
-        recorder.other(call, "global max pool", ())
+        recorder.other(call, "global max pool", {})
     else:
-        recorder.other(call, "adaptive max pool", (("output", str(tuple(outputs.shape[-2:]))),))
+        recorder.other(call, "adaptive max pool", {"output": tuple(outputs.shape[-2:])})
 
 
 def _axes(call: Call, x: Tensor) -> tuple[int, ...]:
@@ -209,16 +215,16 @@ def _mean(recorder: Recorder, call: Call) -> None:
     elif axes == (2, 3) and x.ndim == 4:
         recorder.record(call, GlobalAvgPool(), (x,), output=(int(x.shape[1]), 1, 1))
     else:
-        recorder.other(call, "mean", (("axes", str(axes)),))
+        recorder.other(call, "mean", {"axes": axes})
 
 
 def _maximum_over(recorder: Recorder, call: Call) -> None:
     x = call.get(0, "input")
     axes = _axes(call, x)
     if axes == (2, 3) and x.ndim == 4:
-        recorder.other(call, "global max pool", ())
+        recorder.other(call, "global max pool", {})
     else:
-        recorder.other(call, "max over axes", (("axes", str(axes)),))
+        recorder.other(call, "max over axes", {"axes": axes})
 
 
 _BATCH_NORM = (
@@ -242,10 +248,10 @@ def _batch_norm(recorder: Recorder, call: Call) -> None:
     computed = any(told[r] is not None and h is None for r, h in zip(roles, held, strict=True))
     if computed or not 0 <= decay < 1 or recorder.position(told["input"]) is None:
         # Momentum 0 is also what a mean over all batches looks like from here.
-        recorder.other(call, "batch norm", (("eps", str(eps)), ("decay", str(decay))))
+        recorder.other(call, "batch norm", {"eps": setting(eps), "decay": setting(decay)})
         return
     if recorder.training and not told["training"] and held[2] is not None:
-        settings = ("epsilon", str(eps)), ("momentum", str(decay))
+        settings = {"epsilon": setting(eps), "momentum": setting(decay)}
         recorder.record(call, Other("frozen batch norm", settings), (told["input"],), held)
         return
     op = BatchNorm(eps=eps, decay=decay, scale=told["weight"] is not None)
@@ -321,7 +327,7 @@ def _softmax(recorder: Recorder, call: Call) -> None:
     if whole:
         recorder.record(call, Softmax(), (x,), output=(int(x.shape[axis]),))
     else:
-        recorder.other(call, "softmax", (("axis", str(axis)),))
+        recorder.other(call, "softmax", {"axis": setting(axis)})
 
 
 def _dropout(recorder: Recorder, call: Call) -> None:
@@ -333,7 +339,7 @@ def _dropout(recorder: Recorder, call: Call) -> None:
     elif call.name == "dropout" and rate < 1:
         recorder.record(call, Dropout(rate), (x,))
     else:
-        recorder.other(call, call.name.replace("_", " "), (("rate", str(rate)),))
+        recorder.other(call, call.name.replace("_", " "), {"rate": setting(rate)})
 
 
 LAYERS: dict[str, Handler] = {

@@ -36,7 +36,7 @@ from convbench.frameworks.pytorch.trace.effects import (
     gradient_of_its_own,
     versions,
 )
-from convbench.frameworks.trace import Held, Layer, Other, Step
+from convbench.frameworks.trace import Held, Layer, Other, Setting, Step
 from convbench.networks.ops import Shape
 
 
@@ -176,7 +176,7 @@ class Recorder:
         return position
 
     def other(
-        self, call: Call, name: str = "", settings: tuple[tuple[str, str], ...] | None = None
+        self, call: Call, name: str = "", settings: Mapping[str, Setting] | None = None
     ) -> None:
         """Adds a call for which there is no op, by the function's own name if it has no other."""
         layer = Other(

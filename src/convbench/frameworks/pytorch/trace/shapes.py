@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convbench.frameworks.pytorch.trace.calls import BATCH, Call, moves_nothing, shape_of
 from convbench.frameworks.pytorch.trace.recorder import Fixed, Handler, Recorder
+from convbench.frameworks.trace import Setting, setting
 from convbench.networks.ops import Concat, Flatten, MaxPool, Op, Pad, PadChannels, Shape, Upsample
 
 
@@ -19,7 +20,7 @@ def _kept(recorder: Recorder, call: Call) -> None:
     if position is None:
         recorder.other(call)
     elif x.is_floating_point() and not call.result.is_floating_point():
-        recorder.other(call, "rounding", (("to", _type(call.result)),))
+        recorder.other(call, "rounding", {"to": _type(call.result)})
     else:
         recorder.same(call, position)
 
@@ -43,15 +44,15 @@ def _reshaped(recorder: Recorder, call: Call) -> None:
     if position is None or not isinstance(result, Tensor):
         recorder.other(call)
     elif x.dtype != result.dtype:
-        recorder.other(call, "reading of the bits", (("as", _type(result)),))
+        recorder.other(call, "reading of the bits", {"as": _type(result)})
     elif _without_ones(x.shape) == _without_ones(result.shape):
         recorder.same(call, position)
     elif result.shape[0] == BATCH and result.numel() == BATCH * max(result.shape[1:], default=1):
         recorder.record(call, Flatten(), (x,), output=(result.numel() // BATCH,))
     elif call.name in ("expand", "expand_as", "broadcast_to"):
-        recorder.other(call, "expand", ())
+        recorder.other(call, "expand", {})
     else:
-        recorder.other(call, "reshape", ())
+        recorder.other(call, "reshape", {})
 
 
 def _permuted(recorder: Recorder, call: Call) -> None:
@@ -70,10 +71,10 @@ def _axes(tensor: Tensor) -> list[tuple[int, int]]:
     return [(int(n), int(distance)) for n, distance in sizes if n != 1]
 
 
-def _told(call: Call) -> tuple[tuple[str, str], ...]:
+def _told(call: Call) -> dict[str, Setting]:
     axes = call.args[1:] or tuple(call.kwargs.values())
     flat = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
-    return (("axes", str(tuple(flat))),)
+    return {"axes": setting(tuple(flat))}
 
 
 def _padded(recorder: Recorder, call: Call) -> None:
@@ -86,17 +87,17 @@ def _padded(recorder: Recorder, call: Call) -> None:
     if not any(given) and position is not None:
         recorder.same(call, position)
     elif mode != "constant":
-        recorder.other(call, "pad", (("mode", str(mode)), ("padding", str(sides))))
+        recorder.other(call, "pad", {"mode": str(mode), "padding": sides})
     elif image and value == 0 and not (front or back):
         recorder.record(call, Pad(sides), (x,))
     elif image and value == 0 and not (any(sides) or front) and back > 0:
         recorder.record(call, PadChannels(back), (x,))
     elif image and value == 0 and not any(sides):
-        recorder.other(call, "pad channels", (("before", str(front)), ("after", str(back))))
+        recorder.other(call, "pad channels", {"before": front, "after": back})
     elif image and not (front or back):
-        recorder.other(call, "pad", (("value", str(float(value))), ("padding", str(sides))))
+        recorder.other(call, "pad", {"value": setting(float(value)), "padding": sides})
     else:
-        recorder.other(call, "pad", (("value", str(float(value))), ("all axes", str(given))))
+        recorder.other(call, "pad", {"value": setting(float(value)), "all axes": tuple(given)})
 
 
 def _item(recorder: Recorder, call: Call) -> None:
@@ -104,7 +105,7 @@ def _item(recorder: Recorder, call: Call) -> None:
     x, index = call.args
     position, result = recorder.position(x), call.result
     if position is None:
-        recorder.other(call, "index", ())
+        recorder.other(call, "index", {})
         return
     if (
         result.numel() == x.numel()
@@ -115,13 +116,13 @@ def _item(recorder: Recorder, call: Call) -> None:
         return
     slices = _slices(index, x)
     if slices is None or slices[0] != range(x.shape[0]) or not result.numel():
-        recorder.other(call, "slice", (("index", _written(index)),))
+        recorder.other(call, "slice", {"index": _written(index)})
     elif slices[1] != range(x.shape[1]):
-        channels = ("channels", _written(slice(slices[1].start, slices[1].stop, slices[1].step)))
-        whole = all(s == range(n) for s, n in zip(slices[2:], x.shape[2:], strict=True))
-        recorder.other(
-            call, "slice", (channels,) if whole else (channels, ("index", _written(index)))
-        )
+        channels = slice(slices[1].start, slices[1].stop, slices[1].step)
+        settings: dict[str, Setting] = {"channels": _written(channels)}
+        if any(s != range(n) for s, n in zip(slices[2:], x.shape[2:], strict=True)):
+            settings["index"] = _written(index)
+        recorder.other(call, "slice", settings)
     else:
         _cropped(recorder, call, position, slices[2], slices[3])
 
@@ -179,7 +180,7 @@ def _pieces(recorder: Recorder, call: Call) -> None:
         length = 1 if call.name == "unbind" else int(piece.shape[axis])
         name = "channels" if axis == 1 else f"axis {axis}"
         one = Call(call.function, call.name, call.args, call.kwargs, piece, 0)
-        recorder.other(one, "slice", ((name, f"{start}:{start + length}"),))
+        recorder.other(one, "slice", {name: f"{start}:{start + length}"})
         start += length
 
 
@@ -199,7 +200,7 @@ def _concat(recorder: Recorder, call: Call) -> None:
         extra = int(call.result.shape[1] - tensors[0].shape[1])
         recorder.record(call, PadChannels(extra), tensors)
     else:
-        recorder.other(call, "concatenate", (("axis", str(axis)),))
+        recorder.other(call, "concatenate", {"axis": axis})
 
 
 def _interpolated(recorder: Recorder, call: Call) -> None:
@@ -213,13 +214,13 @@ def _interpolated(recorder: Recorder, call: Call) -> None:
         op: Op = Upsample(min(factors))
         recorder.record(call, op, (x,))
     else:
-        settings = (("mode", str(mode)), ("output", str(tuple(map(int, outputs)))))
-        recorder.other(call, "interpolate", settings)
+        settings: dict[str, Setting] = {"mode": str(mode), "output": tuple(map(int, outputs))}
+        recorder.other(call, "resize", settings)
 
 
 def _set(recorder: Recorder, call: Call) -> None:
     """`x[...] = y`: from here on `x` is another value."""
-    recorder.other(call, "set item", (("index", _written(call.args[1])),))
+    recorder.other(call, "set item", {"index": _written(call.args[1])})
 
 
 SHAPES: dict[str, Handler] = {
