@@ -275,7 +275,7 @@ def _panels(measured: Sequence[Estimate]) -> list[tuple[str, list[plots.Point]]]
             for e in measured
             if e.task.pass_ == pass_
         ]
-        panels.append((_drawable(PASSES[pass_].title), points))
+        panels.append((PASSES[pass_].title, points))
     return panels
 
 
