@@ -116,6 +116,11 @@ def test_a_line_of_another_form_is_refused(text, wanted, found):
         (FAILURE, {"extra": 1}, "extra fields found (extra) @ $"),
         (FAILURE, {"outcome": "absent"}, "required field missing @ $.outcome"),
         (FAILURE, {"outcome": "lost"}, "@ $.outcome"),
+        (
+            FAILURE,
+            {"task": records.as_json(FAILURE.task) | {"pass": "sideways"}},
+            "sideways not in literal",
+        ),
         (FAILURE, {"iterations": "3"}, "expected int @ $.iterations"),
         (FAILURE, {"iterations": 1.5}, "expected int @ $.iterations"),
         (FAILURE, {"iterations": True}, "expected int @ $.iterations"),

@@ -443,7 +443,7 @@ def test_neither_a_link_nor_emphasis_is_made_of_a_reason(tables, markup):
 
 @pytest.mark.parametrize("name", ["$\\frac$", "a$b$c", "\\", "\udc80"])
 def test_a_name_in_a_plot_is_drawn_as_it_is(tmp_path, tables, name):
-    task = samples.task(name, name, name)
+    task = samples.task(name, name, "forward")
     folder = samples.write_run(tmp_path, (ENVIRONMENT, samples.measured(task, 0.01, 1)))
     report.write(folder, tables)
     assert (folder / "throughput.png").exists()

@@ -25,9 +25,10 @@ import numpy as np
 from convbench.frameworks.arrays import Keep
 from convbench.frameworks.modes import DEFAULT
 from convbench.frameworks.observation import Observation, ObservedNode, ObservedTensor
-from convbench.frameworks.protocol import PASSES, Array, DeviceMemory, Pass, Values
+from convbench.frameworks.protocol import Array, DeviceMemory, Values
 from convbench.frameworks.registry import require_mode
 from convbench.networks.graph import Graph
+from convbench.networks.passes import PASSES, Pass
 
 NAME = "tests.support.fakes"
 VARIABLE = "CONVBENCH_FAKE_FAULT"
@@ -238,7 +239,7 @@ class Fake:
     def step(self, model: Model, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         assert model.arrays
         assert len(images) == len(labels)
-        times = 1 + PASSES.index(pass_)
+        times = 1 + [*PASSES].index(pass_)
 
         def step() -> None:
             strike("step", model.graph.name)
@@ -290,7 +291,7 @@ class Fake:
         loss: Callable[..., object] | None,
     ) -> Callable[[], None]:
         assert pass_ == "forward" or 0 <= labels.min() <= labels.max() < model.classes
-        times = 1 + PASSES.index(pass_)
+        times = 1 + [*PASSES].index(pass_)
 
         def step() -> None:
             strike("step", "Small")

@@ -17,12 +17,12 @@ from convbench.base.errors import Unsupported
 from convbench.checks.rounding import UNIT
 from convbench.frameworks.arrays import writing
 from convbench.frameworks.modes import DEFAULT, SINGLE, concerns, precision
-from convbench.frameworks.protocol import EVERYWHERE
 from convbench.frameworks.registry import load_framework
 from convbench.frameworks.weights import batch, filler, moved
 from convbench.networks.arithmetic import Tensor
 from convbench.networks.builder import Builder
 from convbench.networks.ops import Dense, Flatten, Softmax
+from convbench.networks.passes import EVERYWHERE
 from convbench.networks.zoo.names import architecture
 from tests.support.small_graphs import GRAPHS, OTHERS, shortcuts
 

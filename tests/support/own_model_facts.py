@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convbench.frameworks.protocol import EVERYWHERE, LEARNING_RATE
+from convbench.frameworks.protocol import LEARNING_RATE
 from convbench.frameworks.registry import load_framework
+from convbench.networks.passes import EVERYWHERE
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((4, 3, 6, 6), dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from attrs import frozen
@@ -13,16 +13,7 @@ from convbench.frameworks.arrays import Keep
 from convbench.frameworks.modes import DEFAULT, SINGLE
 from convbench.frameworks.observation import Observation
 from convbench.networks.graph import Graph
-
-Pass: TypeAlias = Literal["forward", "backward", "train_step", "predict"]
-
-
-EVERYWHERE: tuple[Pass, ...] = ("forward", "backward", "train_step")
-"""The passes that every framework has."""
-
-
-PASSES: tuple[Pass, ...] = (*EVERYWHERE, "predict")
-
+from convbench.networks.passes import Pass
 
 LEARNING_RATE = 1e-3
 

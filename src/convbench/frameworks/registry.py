@@ -17,14 +17,12 @@ from attrs import frozen
 from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported, said
 from convbench.frameworks.modes import DEFAULT, offers, parts
 from convbench.frameworks.protocol import (
-    EVERYWHERE,
     PARTS,
-    PASSES,
     Framework,
     HasLibraries,
     Libraries,
-    Pass,
 )
+from convbench.networks.passes import EVERYWHERE, PASSES, Pass
 
 Variables: TypeAlias = tuple[tuple[str, str], ...]
 """Names of environment variables with their values."""
@@ -58,7 +56,7 @@ FRAMEWORKS: dict[str, Known] = {
         ("keras", "tensorflow"),
         'pip install "convbench[keras]"',
         (DEFAULT, "eager", "compiled", "native_groups"),
-        PASSES,
+        (*PASSES,),
         # Without oneDNN the kernel knows no gradient on a CPU, and TensorFlow leaves oneDNN off on
         # CPUs of some kinds. For the default that is TensorFlow's choice; this mode is nothing
         # without it.
@@ -68,7 +66,7 @@ FRAMEWORKS: dict[str, Known] = {
         "convbench.frameworks.keras.on_jax",
         ("keras", "jax"),
         'pip install "convbench[keras-jax]"',
-        passes=PASSES,
+        passes=(*PASSES,),
         # On a GPU, JAX would take most of its memory at once, used or not.
         environment={"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
     ),
@@ -76,7 +74,7 @@ FRAMEWORKS: dict[str, Known] = {
         "convbench.frameworks.keras.on_torch",
         ("keras", "torch"),
         'pip install "convbench[keras-torch]"',
-        passes=PASSES,
+        passes=(*PASSES,),
         # Keras would look for a GPU when it is imported, and forked children could not use it.
         environment={"KERAS_BACKEND": "torch", "KERAS_TORCH_DEVICE": "cpu"},
     ),

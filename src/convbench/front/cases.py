@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from convbench.base.errors import UnknownName, Unsupported
 from convbench.frameworks.modes import DEFAULT, MODES, SINGLE, concerns, offers, parts, variant
 from convbench.frameworks.registry import FRAMEWORKS, known
+from convbench.networks.passes import PASSES, Pass
 from convbench.networks.zoo.names import architecture
 
 Item = TypeVar("Item")
@@ -84,7 +85,7 @@ class Timed:
 
 
 def timed(
-    chosen: Sequence[Case], pass_: str, batches: Sequence[Batch], processes: int
+    chosen: Sequence[Case], pass_: Pass, batches: Sequence[Batch], processes: int
 ) -> dict[str, Timed]:
     """What there is to time, by the name of its test: each case with each batch in each process.
 
@@ -95,7 +96,7 @@ def timed(
     for case in chosen:
         if pass_ not in known(case.framework).passes:
             continue
-        if pass_ == "predict" and case.mode != DEFAULT:
+        if not PASSES[pass_].everywhere and case.mode != DEFAULT:
             continue
         for batch in batches:
             for process in range(1, processes + 1):

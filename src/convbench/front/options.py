@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -17,10 +17,10 @@ from convbench.base.errors import BadOption, UnknownName, Unsupported
 from convbench.base.units import SIZES, Byte, Second, byte_count
 from convbench.frameworks import registry
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE
-from convbench.frameworks.protocol import PASSES
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
 from convbench.front.cases import LARGEST, Batch, Case, cases
 from convbench.measure.resume import NEWEST
+from convbench.networks.passes import PASSES, Pass
 from convbench.networks.zoo import names as architectures
 from convbench.papers import own_networks as canon
 from convbench.papers.own_networks import Own
@@ -113,7 +113,7 @@ class Options:
     cases: list[Case]
     asked_for: bool
     """Whether the frameworks were named: then one that is missing is a failure."""
-    passes: tuple[str, ...]
+    passes: tuple[Pass, ...]
     batches: tuple[Batch, ...]
     """Images in a batch, one after the other."""
     device: str | None
@@ -149,9 +149,8 @@ class Options:
         device = config.getoption("bench_device")
         if device is not None:
             one_of("device", device, DEVICES)
-        passes = _names(config, "pass")
+        passes = tuple(one_of("pass", name, (*PASSES,)) for name in _names(config, "pass"))
         for name in passes:
-            one_of("pass", name, PASSES)
             if not any(name in registry.known(framework).passes for framework in chosen):
                 why = f"{' and '.join(chosen)} has none"
                 raise Unsupported(f"pass {name}", why, "choose --bench-framework keras")
@@ -181,11 +180,15 @@ class Options:
         )
 
 
-def one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
+Name = TypeVar("Name", bound=str)
+
+
+def one_of(kind: str, name: str, known: tuple[Name, ...]) -> Name:
     """`name` if it is known; raises UnknownName."""
-    if name not in known:
-        raise UnknownName(kind, name, known)
-    return name
+    for one in known:
+        if one == name:
+            return one
+    raise UnknownName(kind, name, known)
 
 
 def _names(config: Any, option: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from convbench.measure.worker import messages
 from convbench.measure.worker.launcher import Child
 from convbench.networks.graph import Graph
 from convbench.networks.layer_facts import kind
-from convbench.networks.roofline import VALUE_BYTES, Machine, Pass, work
+from convbench.networks.roofline import VALUE_BYTES, Machine, work
 
 WARMUP: Second = 0.3
 WHOLE: Second = 1.0
@@ -110,7 +110,7 @@ def profile(graph: Graph, tasks: Iterable[Task], tables: Path, open_: Open) -> P
     tasks = [*tasks]
     first, machine = tasks[0], _machine(tasks, open_)
     sides = tuple(_side(task, tables, open_) for task in tasks)
-    works = work(graph, _pass(first.pass_), first.batch, VALUE_BYTES[first.dtype])
+    works = work(graph, first.pass_, first.batch, VALUE_BYTES[first.dtype])
     rows = tuple(
         Row(
             node.address,
@@ -171,7 +171,3 @@ def _ask(child: Child, request: messages.Request, reply: type[R], stage: str) ->
 
 def _together(row: Row) -> Second:
     return sum(row.seconds.values())
-
-
-def _pass(name: str) -> Pass:
-    return "forward" if name == "forward" else "backward"

@@ -25,6 +25,7 @@ from convbench.base.units import Byte, ImagesPerSecond, Second
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
 from convbench.frameworks.modes import DEFAULT, SINGLE, variant
+from convbench.networks.passes import PASSES, Pass
 
 SCHEMA = 1
 
@@ -45,7 +46,7 @@ class Task:
 
     architecture: str
     framework: str
-    pass_: str
+    pass_: Pass
     batch: int = field(validator=COUNT)
     device: str
     threads: int = field(validator=COUNT)
@@ -66,9 +67,9 @@ class Task:
         return variant(self.framework, self.mode, self.dtype)
 
     @property
-    def trains(self) -> bool:
+    def goes_backward(self) -> bool:
         """Whether its pass computes gradients."""
-        return self.pass_ in ("backward", "train_step")
+        return PASSES[self.pass_].goes_backward
 
     @property
     def side(self) -> str:

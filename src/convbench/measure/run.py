@@ -181,7 +181,7 @@ class Run:
 
     def _largest_batch(self, task: Task) -> Found:
         """What the search for it came to; one search does for all processes that repeat a task."""
-        first = 2 if task.trains else 1  # one value a channel cannot be normalized
+        first = 2 if task.goes_backward else 1  # one value a channel cannot be normalized
         key = evolve(task, batch=first, process=1)
         if key not in self._largest:
             self._largest[key] = largest(partial(self._why_not, key), first=first)

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import Literal, TypeAlias, assert_never
+from typing import assert_never
 
 from attrs import frozen
 
@@ -39,8 +39,7 @@ from convbench.networks.graph import Graph, Node
 from convbench.networks.layer_facts import facts
 from convbench.networks.layer_row import Use
 from convbench.networks.ops import Shape
-
-Pass: TypeAlias = Literal["forward", "backward", "train_step"]
+from convbench.networks.passes import PASSES, Pass
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of one value in each precision."""
@@ -86,11 +85,11 @@ class Machine:
 def work(graph: Graph, pass_: Pass, batch: int, value_bytes: int) -> dict[str, Work]:
     """The work of each node that a pass computes, by its address.
 
-    forward: inference. backward: the forward of training, and the gradients of all parameters.
-    train_step: that, and the update. What a pass does not need (auxiliary classifiers in inference,
-    the last softmax in training) is not in it.
+    forward, predict: inference. backward: the forward of training, and the gradients of all
+    parameters. train_step: that, and the update. What a pass does not need (auxiliary classifiers
+    in inference, the last softmax in training) is not in it.
     """
-    training = pass_ != "forward"
+    training = PASSES[pass_].goes_backward
     ends = tuple(head.logits for head in graph.heads) if training else (graph.output.address,)
     carried: set[str] = set()
     found = {}
@@ -100,7 +99,7 @@ def work(graph: Graph, pass_: Pass, batch: int, value_bytes: int) -> dict[str, W
             done += _gradient(graph, node, batch, carried)
             if node.parameters or carried & {*node.inputs}:
                 carried.add(node.address)
-        if pass_ == "train_step":
+        if PASSES[pass_].trains:
             done += Work(UPDATE_OPERATIONS * node.parameters, UPDATE_MOVES * node.parameters)
         found[node.address] = Work(done.operations, value_bytes * done.moved)
     return found

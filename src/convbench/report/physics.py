@@ -8,8 +8,8 @@ from convbench.base.text_tables import escaped, table
 from convbench.base.units import per_second, rate
 from convbench.measure.estimates import BESIDE, beside
 from convbench.measure.records import Attainable, Entry
+from convbench.networks.passes import REPORTED
 from convbench.report.plausibility import PEAK_NOISE, PROCESS_NOISE, Closeness, closeness, doubts
-from convbench.report.throughput import PASS_TITLES
 
 PEAKS_NOTE = (
     "What the frameworks' own operators attained, just before their first task: the best round of "
@@ -39,8 +39,7 @@ DOUBTS_NOTE = (
 def section(entries: Sequence[Entry]) -> str:
     """The section; nothing for a run that measured no peak and has no figure in doubt."""
     peaks = [entry for entry in entries if isinstance(entry, Attainable)]
-    order = [*PASS_TITLES]
-    close = sorted(closeness(entries), key=lambda c: order.index(c.task.pass_))
+    close = sorted(closeness(entries), key=lambda c: REPORTED.index(c.task.pass_))
     several = len({one.task.batch for one in close}) > 1
     parts = [
         *((PEAKS_NOTE, table([_peak(peak) for peak in peaks])) if peaks else ()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -19,7 +19,8 @@ from convbench.measure.estimates import BESIDE, Estimate, beside, estimates
 from convbench.measure.records import Attainable, Entry, Measurement, Task
 from convbench.networks.graph import Graph
 from convbench.networks.layer_facts import kind
-from convbench.networks.roofline import NOTHING, VALUE_BYTES, Machine, Pass, Work, work
+from convbench.networks.passes import PASSES
+from convbench.networks.roofline import NOTHING, VALUE_BYTES, Machine, Work, work
 from convbench.networks.zoo.names import architecture, family
 
 PEAK_NOISE = 0.15
@@ -91,11 +92,13 @@ def closeness(entries: Sequence[Entry]) -> list[Closeness]:
     graphs = _graphs(measured)
     for estimate in measured:
         task = estimate.task
-        graph, pass_ = graphs.get(task.architecture), _pass(task.pass_)
-        if graph is None or pass_ is None or conditions(task) not in peaks:
+        graph = graphs.get(task.architecture)
+        # What one framework alone has does more than the network does.
+        bounded = PASSES[task.pass_].everywhere
+        if graph is None or not bounded or conditions(task) not in peaks:
             continue
         machine = peaks[conditions(task)]
-        nodes = work(graph, pass_, task.batch, VALUE_BYTES[task.dtype]).values()
+        nodes = work(graph, task.pass_, task.batch, VALUE_BYTES[task.dtype]).values()
         moving = [n for n in nodes if n.moved / machine.bytes_s > n.operations / machine.flops]
         bound_s = machine.network_bound_s(nodes)
         memory_s = machine.network_bound_s(moving)
@@ -195,8 +198,3 @@ def _graphs(measured: Sequence[Estimate]) -> dict[str, Graph]:
         except ConvbenchError:  # a network of the user's own, whose tables were not named
             continue
     return graphs
-
-
-def _pass(name: str) -> Pass | None:
-    known: tuple[Pass, ...] = get_args(Pass)
-    return next((pass_ for pass_ in known if pass_ == name), None)

@@ -20,10 +20,10 @@ from convbench.measure.estimates import Estimate, estimates
 from convbench.measure.journal import JOURNAL, Journal, latest
 from convbench.measure.records import Entry, Environment, Measurement, Memory, Unchecked
 from convbench.networks.graph import NETWORK
+from convbench.networks.passes import PASSES
 from convbench.papers.sources import Source, read_sources
 from convbench.report import gpu, how, modes, parity, physics, plots
 from convbench.report.throughput import (
-    PASS_TITLES,
     busy,
     loads_of,
     measurements_of,
@@ -275,7 +275,7 @@ def _panels(measured: Sequence[Estimate]) -> list[tuple[str, list[plots.Point]]]
             for e in measured
             if e.task.pass_ == pass_
         ]
-        panels.append((_drawable(PASS_TITLES.get(pass_, pass_)), points))
+        panels.append((PASSES[pass_].title, points))
     return panels
 
 

@@ -12,6 +12,7 @@ from convbench.base.units import rate, seconds, significant
 from convbench.checks.parity import SAME, Parity
 from convbench.measure.estimates import BESIDE, Estimate, beside, estimates, times_as_fast
 from convbench.measure.records import Entry, Environment, Measurement, Task
+from convbench.networks.passes import PASSES, REPORTED
 from convbench.report.plausibility import doubts
 
 BUSY = 1.5
@@ -21,13 +22,6 @@ UNSTABLE = 0.1
 
 UNSTABLE_RATIO = 2**0.5 * UNSTABLE
 """The same of a ratio, which has the intervals of two figures."""
-
-PASS_TITLES = {  # in the order in which a report shows them
-    "forward": "Forward (inference)",
-    "predict": "Inference by Keras's Model.predict",
-    "backward": "Forward and backward",
-    "train_step": "Training step",
-}
 
 PARITY_NOTE = (
     " Parity: the largest relative difference between the two in outputs, gradients and batch-norm "
@@ -52,13 +46,12 @@ def measurements_of(entries: Iterable[Entry]) -> list[Measurement]:
     Several processes of a task run in an order by chance, which is not one to read in.
     """
     entries = [*entries]
-    order = [*PASS_TITLES]
     chosen = [v for e in entries if isinstance(e, Environment) for v in e.chosen]
     found = [entry for entry in entries if isinstance(entry, Measurement)]
     seen = [*dict.fromkeys(m.task.architecture for m in found)]
 
     def place(m: Measurement) -> tuple[int, int, int]:
-        pass_ = order.index(m.task.pass_) if m.task.pass_ in order else len(order)
+        pass_ = REPORTED.index(m.task.pass_)
         variant = chosen.index(m.task.variant) if m.task.variant in chosen else len(chosen)
         return pass_, variant, seen.index(m.task.architecture) if chosen else 0
 
@@ -109,7 +102,7 @@ def throughput(entries: Sequence[Entry]) -> str:
     marks = {task: [doubt.mark for doubt in why] for task, why in doubts(entries).items()}
     for pass_ in dict.fromkeys(e.task.pass_ for e in found):
         own = [e for e in found if e.task.pass_ == pass_]
-        parts.append(f"### {PASS_TITLES.get(pass_, pass_)}")
+        parts.append(f"### {PASSES[pass_].title}")
         parts.append(
             f"Images per second: {_what(own)} A figure with more than {UNSTABLE:.0%} is marked "
             "unstable. First result: building the model, tracing, compiling and the first step."

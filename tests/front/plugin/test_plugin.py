@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from convbench.checks.parity import Parity
-from convbench.frameworks import protocol, registry
+from convbench.frameworks import registry
 from convbench.front.plugin import session
 from convbench.measure.journal import Journal
+from convbench.networks.passes import EVERYWHERE
 from convbench.report import report
 from tests.conftest import output, wait_for
 from tests.support import fakes
@@ -35,7 +36,7 @@ from tests.support.benches import (
 pytestmark = pytest.mark.processes
 
 
-@pytest.mark.parametrize("name", protocol.EVERYWHERE)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_one_pass_alone_is_run_if_one_is_chosen(pytester, name):
     result = bench(pytester, "--bench-pass", name, "--benchmark-only", "-rP", "--bench-report", "r")
     result.assert_outcomes(passed=1, skipped=1, deselected=2)

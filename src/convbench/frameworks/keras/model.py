@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, assert_never
 
 import keras
 import numpy as np
@@ -39,13 +39,13 @@ from convbench.frameworks.protocol import (
     DeviceClock,
     DeviceMemory,
     Libraries,
-    Pass,
     Values,
 )
 from convbench.frameworks.registry import FRAMEWORKS, require_mode
 from convbench.networks.graph import Graph
 from convbench.networks.layer_row import Loss
 from convbench.networks.ops import Input
+from convbench.networks.passes import PASSES, Pass
 
 
 class Keras:
@@ -141,11 +141,20 @@ class Keras:
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x, y = ops.convert_to_tensor(images_last(images)), ops.convert_to_tensor(labels)
-        if pass_ == "forward":
-            forward = self._inference(model)
-            return self._backend.in_turn(lambda x: lambda: forward(x), x)
-        if pass_ == "predict":
-            return self._predicting(model, images_last(images))
+        match pass_:
+            case "forward":
+                forward = self._inference(model)
+                return self._backend.in_turn(lambda x: lambda: forward(x), x)
+            case "predict":
+                return self._predicting(model, images_last(images))
+            case "backward" | "train_step":
+                train = self._training_network(model, pass_)
+                return self._backend.in_turn(lambda x: lambda: train(x, y), x)
+            case _:
+                assert_never(pass_)
+
+    def _training_network(self, model: Network, pass_: Pass) -> Callable[[Any, Any], Any]:
+        """A step of training by the network's own loss, over all of its heads."""
         native, heads = model.native, model.description.heads
         loss = LOSSES[model.description.loss]
         trained = keras.Model(native.input, [model.layer(head.logits).output for head in heads])
@@ -156,8 +165,7 @@ class Keras:
             pairs = zip(heads, outputs, strict=True)
             return reduce(add, [head.weight * loss(labels, output) for head, output in pairs])
 
-        train = self._training(trained, total, pass_, model)
-        return self._backend.in_turn(lambda x: lambda: train(x, y), x)
+        return self._training(trained, total, pass_, model)
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, keras.Model)
@@ -176,7 +184,7 @@ class Keras:
         loss: Callable[[Any, Any], Any] | None,
     ) -> Callable[[], None]:
         x, y = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
-        if pass_ == "forward":
+        if not PASSES[pass_].goes_backward:
             forward = self._backend.inference(model, DEFAULT)
             return self._backend.in_turn(lambda x: lambda: forward(x), x)
         one = loss or cross_entropy(model)
@@ -207,7 +215,7 @@ class Keras:
     ) -> Callable[[Any, Any], Any]:
         """A step that returns its gradients, or one that uses them and returns its loss."""
         mode, dtype = (network.mode, network.dtype) if network else (DEFAULT, SINGLE)
-        if pass_ == "backward":
+        if not PASSES[pass_].trains:
             return self._backend.training(model, loss, None, lambda _, found, __: found, mode)
         optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
         scaled = loss

@@ -17,7 +17,8 @@ from convbench.frameworks.keras.model import Keras
 from convbench.frameworks.keras.network import Network
 from convbench.frameworks.keras.nodes import node_steps
 from convbench.frameworks.modes import parts
-from convbench.frameworks.protocol import Array, DeviceMemory, Libraries, NodeStep, Pass
+from convbench.frameworks.protocol import Array, DeviceMemory, Libraries, NodeStep
+from convbench.networks.passes import PASSES, Pass
 
 GROUPS = "native_groups"
 
@@ -145,7 +146,7 @@ class KerasOnTensorFlow(Keras):
         def runnable(step: Callable[..., Any]) -> Callable[..., Any]:
             return self._tensorflow.finished(_runnable(step, model.mode))
 
-        x, training = tf.constant(images_last(images)), pass_ != "forward"
+        x, training = tf.constant(images_last(images)), PASSES[pass_].goes_backward
         return node_steps(model, x, runnable, training=training)
 
     def peaks(self, dtype: str) -> TensorFlowPeaks:

@@ -21,7 +21,6 @@ from convbench.frameworks.protocol import (
     DeviceMemory,
     Libraries,
     NodeStep,
-    Pass,
     Values,
 )
 from convbench.frameworks.pytorch.cuda import Queue, in_turn
@@ -41,6 +40,7 @@ from convbench.frameworks.registry import FRAMEWORKS, require_mode
 from convbench.networks.graph import Graph
 from convbench.networks.layer_row import Loss
 from convbench.networks.ops import BatchNorm, Input
+from convbench.networks.passes import PASSES, Pass
 
 
 class _Distance(nn.Module):
@@ -210,11 +210,11 @@ class PyTorch:
 
     def step(self, model: Network, pass_: Pass, images: Array, labels: Array) -> Callable[[], None]:
         x, y = _placed(model, images), torch.from_numpy(labels).to(self._device)
-        if pass_ == "forward":
+        facts = PASSES[pass_]
+        if not facts.goes_backward:
             return self._forward(_inference(model.eval()), x, model.dtype)
         trained = runnable(_training(model), model.mode)
-        update = pass_ == "train_step"
-        return self._training(trained, _criterion(model), x, y, update, model.dtype)
+        return self._training(trained, _criterion(model), x, y, facts.trains, model.dtype)
 
     def takes(self, model: Any) -> bool:
         return isinstance(model, nn.Module)
@@ -229,11 +229,12 @@ class PyTorch:
         self, model: nn.Module, pass_: Pass, images: Array, labels: Array, loss: _Loss | None
     ) -> Callable[[], None]:
         x = torch.from_numpy(images).to(self._device)
-        if pass_ == "forward":
+        facts = PASSES[pass_]
+        if not facts.goes_backward:
             return self._forward(model.eval(), x)
         y = torch.from_numpy(labels).to(self._device)
         criterion = loss or nn.CrossEntropyLoss()
-        return self._training(model.train(), criterion, x, y, pass_ == "train_step")
+        return self._training(model.train(), criterion, x, y, facts.trains)
 
     def _forward(self, model: nn.Module, x: Tensor, dtype: str = SINGLE) -> Callable[[], None]:
         def over(x: Tensor) -> Callable[[], None]:
@@ -311,7 +312,7 @@ class PyTorch:
         if "compiled" in parts(model.mode):
             why = "what torch.compile makes of a network has no nodes"
             raise Unsupported("a profile of mode compiled", why, "choose another mode")
-        training = pass_ != "forward"
+        training = PASSES[pass_].goes_backward
         network = _training(model) if training else _inference(model.eval())
         return node_steps(network, _placed(model, images), self._finish, training=training)
 

@@ -19,10 +19,12 @@ from convbench.measure.estimates import BESIDE
 from convbench.measure.machine import environment
 from convbench.measure.profile import Profile, Row, Side, profile
 from convbench.measure.records import Task
+from convbench.networks.passes import EVERYWHERE, PASSES
 from convbench.networks.zoo import names as architectures
 from convbench.papers.sources import tables_folder
 
-PASSES = ("forward", "backward")
+PROFILED = tuple(name for name in EVERYWHERE if not PASSES[name].trains)
+"""The passes that have nodes: an update is one step over all weights."""
 SHOWN = 15
 DEFAULT_BATCH = {"cpu": 4, "cuda": 32}
 PLOTS = (".png", ".svg", ".pdf")
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Tells the parser what may be chosen."""
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--framework", metavar="NAMES", help="default: all that are installed")
-    parser.add_argument("--pass", dest="pass_", choices=PASSES, default=PASSES[0])
+    parser.add_argument("--pass", dest="pass_", choices=PROFILED, default=PROFILED[0])
     parser.add_argument("--mode", metavar="NAME", default=DEFAULT, help=f"of {', '.join(MODES)}")
     parser.add_argument("--batch", metavar="N", type=positive, help="default: 4, on a GPU 32")
     parser.add_argument("--threads", metavar="N", type=positive, help="default: physical cores")
@@ -152,12 +154,9 @@ def _difference(found: Profile, side: Side) -> str:
             "or still in a cache when the next node wants it."
         )
     lost = "Alone, a node finds its weights and inputs in a cache, and its memory in place"
-    loss = "; the loss and the sums of gradients belong to no node" if _trains(found) else ""
+    sums = "; the loss and the sums of gradients belong to no node"
+    loss = sums if found.task.goes_backward else ""
     return f"Running them together costs {seconds(-apart_s)} more. {lost}{loss}."
-
-
-def _trains(found: Profile) -> bool:
-    return found.task.pass_ != "forward"
 
 
 def _plain(found: Profile) -> dict[str, Any]:

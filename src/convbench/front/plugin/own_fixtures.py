@@ -17,7 +17,6 @@ from convbench.base.errors import BadOption, ConvbenchError, OtherFramework
 from convbench.base.importing import Maker, Reference, refer, used_by
 from convbench.base.units import Second
 from convbench.frameworks import registry
-from convbench.frameworks.protocol import EVERYWHERE
 from convbench.frameworks.registry import DEFAULT_FRAMEWORKS, FRAMEWORKS
 from convbench.front.options import MOST, one_of
 from convbench.front.plugin.session import STATE, refuse_xdist
@@ -28,6 +27,7 @@ from convbench.measure.run import Run
 from convbench.measure.worker.messages import OwnModel
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Shape
+from convbench.networks.passes import EVERYWHERE, Pass
 from convbench.networks.zoo import names as architectures
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _sizes(value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _passes(value: Any) -> tuple[str, ...]:
+def _passes(value: Any) -> tuple[Pass, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not names:
         raise BadOption("passes", f"one or more of {', '.join(EVERYWHERE)}", str(value))
@@ -167,7 +167,7 @@ class Asked:
     """What a test asks of `throughput`; raises ConvbenchError for what cannot be meant."""
 
     input: tuple[int, ...] = field(converter=_sizes)
-    passes: tuple[str, ...] = field(converter=_passes)
+    passes: tuple[Pass, ...] = field(converter=_passes)
     batch: int | None = field(validator=_count)
     framework: str | None = field(validator=_name)
     classes: int | None = field(validator=_count)
@@ -185,7 +185,7 @@ def _throughput(
     task = _task(config, make, asked)
     path = dict.fromkeys(str(Path.cwd() / place) for place in [*sys.path, str(config.rootpath)])
     own = OwnModel(make=make, input=asked.input, classes=asked.classes, loss=loss, path=tuple(path))
-    passes = {}
+    passes: dict[str, PassThroughput] = {}
     for pass_ in asked.passes:
         measurement = _measured(run, evolve(task, pass_=pass_), own, asked)
         task = measurement.task

@@ -13,7 +13,6 @@ from convbench.base.errors import FrameworkMissing, UnknownName, Unsupported
 from convbench.base.processes.interrupts import Interrupts
 from convbench.base.units import Byte
 from convbench.frameworks import registry
-from convbench.frameworks.protocol import PASSES
 from convbench.front import options
 from convbench.front.cases import LARGEST, Batch, Case, Timed, timed
 from convbench.front.options import Options
@@ -26,6 +25,7 @@ from convbench.measure.resume import resumed
 from convbench.measure.run import Run
 from convbench.measure.sampling import Budget
 from convbench.measure.worker.launcher import Launcher
+from convbench.networks.passes import PASSES, Pass
 from convbench.papers.own_networks import Own
 from convbench.papers.sources import tables_folder
 
@@ -65,7 +65,7 @@ class State:
     def _number(self, batch: Batch) -> int:
         return batch if isinstance(batch, int) else DEFAULT_BATCH[self.device()]
 
-    def task(self, chosen: Timed, pass_: str) -> Task:
+    def task(self, chosen: Timed, pass_: Pass) -> Task:
         """The task of one benchmark, with what the machine decides where nobody did."""
         return Task(
             architecture=chosen.case.architecture,
@@ -149,15 +149,15 @@ def refuse_missing(state: State, framework: str) -> None:
     pytest.skip(str(absent))
 
 
-def pass_of(item: pytest.Item) -> str:
+def pass_of(item: pytest.Item) -> Pass:
     """The pass that a test's marker names."""
     marker = item.get_closest_marker("convbench_pass")
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(
             f"{item.nodeid}: the fixture {TIMED} wants the marker convbench_pass, "
-            f'as in @pytest.mark.convbench_pass("{PASSES[0]}")'
+            f'as in @pytest.mark.convbench_pass("{next(iter(PASSES))}")'
         )
     try:
-        return options.one_of("pass", str(marker.args[0]), PASSES)
+        return options.one_of("pass", str(marker.args[0]), (*PASSES,))
     except UnknownName as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None

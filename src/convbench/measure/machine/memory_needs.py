@@ -18,6 +18,7 @@ from convbench.measure.machine import environment
 from convbench.measure.records import Task
 from convbench.networks.graph import Graph
 from convbench.networks.ops import BatchNorm, Conv, Dense, Dropout, Flatten
+from convbench.networks.passes import PASSES
 
 VALUE_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 KEEPING = ("pytorch", "keras", "keras-torch")
@@ -71,15 +72,15 @@ def of_task(graph: Graph, task: Task) -> Byte:
     weight = max(value, VALUE_BYTES["float32"])  # half precisions are mixed
     weights = weight * (graph.parameters + graph.buffers)
     at_work = value * task.batch * _layer_at_work(graph)
-    if not task.trains:
+    if not task.goes_backward:
         return weights + at_work
     # When the gradients begin, all that they need is there, and none of them. Then what they need
     # may go as they come: in the end they are there, unless each is used, and dropped, at once.
-    momentum = weight * graph.parameters if task.pass_ == "train_step" else 0
+    momentum = weight * graph.parameters if PASSES[task.pass_].trains else 0
     keeps = task.framework in KEEPING and "compiled" not in parts(task.mode)
     kept = value * task.batch * _kept_for_gradients(graph) if keeps else 0
     largest = max((node.parameters for node in graph), default=0)
-    gradients = weight * (graph.parameters if task.pass_ == "backward" else largest)
+    gradients = weight * (largest if PASSES[task.pass_].trains else graph.parameters)
     return weights + momentum + max(at_work, kept, gradients)
 
 

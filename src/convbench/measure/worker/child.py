@@ -25,7 +25,7 @@ from convbench.checks.structure import CheckReport, check, condensed
 from convbench.frameworks import arrays, weights
 from convbench.frameworks.modes import SINGLE, variant
 from convbench.frameworks.observation import Observation
-from convbench.frameworks.protocol import Framework, HasDeviceClock, Model, Pass
+from convbench.frameworks.protocol import Framework, HasDeviceClock, Model
 from convbench.measure.machine import environment, host_memory, memory_needs
 from convbench.measure.records import Memory, Task
 from convbench.measure.worker import clock, extra_work, messages, nodes, own_models, peaks
@@ -143,8 +143,7 @@ class Child:
         task, framework = request.task, self.framework
         graph = architecture(task.architecture)
         table = self._table(task.architecture, Path(request.tables))
-        pass_ = _pass(task)
-        if task.trains:
+        if task.goes_backward:
             _refuse_single_values(graph, task.batch)
         framework.prepare(task.device, task.threads)
         self._refuse_beyond_memory(memory_needs.of_task(graph, task), task.device)
@@ -158,9 +157,9 @@ class Child:
             return messages.Refused(_difference(report), report)
         framework.load(model, weights.filler(graph, task.seed))
         images, labels = weights.batch(graph, task.batch, task.seed)
-        self._step = framework.step(model, pass_, images, labels)
+        self._step = framework.step(model, task.pass_, images, labels)
         self._prepared = nodes.Prepared(
-            framework, model, pass_, lambda: weights.batch(graph, task.batch, task.seed)[0]
+            framework, model, task.pass_, lambda: weights.batch(graph, task.batch, task.seed)[0]
         )
         del images, labels  # a framework that copies them has its own by now
         first_s, *warmup = self._warm_up(request.warmup_s)
@@ -174,7 +173,7 @@ class Child:
         values = request.task.batch * prod(request.own.input)
         self._refuse_beyond_memory(4 * values, request.task.device)
         try:
-            ready = own_models.make_ready(self.framework, _pass(request.task), request)
+            ready = own_models.make_ready(self.framework, request.task.pass_, request)
         except own_models.ForeignModel as error:
             return messages.Refused(str(error), framework=error.framework)
         self._step, self._baseline_bytes = ready.step, ready.baseline_bytes
@@ -233,14 +232,6 @@ class Child:
             device_reserved_bytes=device.reserved_bytes if device else None,
             device_process_bytes=environment.device_process_bytes() if device else None,
         )
-
-
-def _pass(task: Task) -> Pass:
-    match task.pass_:
-        case "forward" | "backward" | "train_step" | "predict":
-            return task.pass_
-        case _:
-            raise AssertionError(f"a task with the pass {task.pass_!r}")
 
 
 def _refuse_precision(task: Task | messages.Attain) -> None:

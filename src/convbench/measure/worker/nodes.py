@@ -11,8 +11,9 @@ from attrs import frozen
 
 from convbench.base.errors import Unsupported
 from convbench.base.units import Second
-from convbench.frameworks.protocol import Array, Framework, HasNodeSteps, Model, Pass
+from convbench.frameworks.protocol import Array, Framework, HasNodeSteps, Model
 from convbench.measure.worker.messages import NodeTime, Profiled
+from convbench.networks.passes import Pass
 
 BUDGET: Second = 0.05
 """For the rounds of one node."""

@@ -20,10 +20,11 @@ from convbench.base.errors import (
 )
 from convbench.base.processes.provenance import imported
 from convbench.base.units import Byte, Second, count, shape
-from convbench.frameworks.protocol import Framework, OwnModels, Pass
+from convbench.frameworks.protocol import Framework, OwnModels
 from convbench.frameworks.registry import among, known
 from convbench.measure.machine import host_memory
 from convbench.measure.worker.messages import Outlined, OwnModel, PrepareOwn
+from convbench.networks.passes import PASSES, Pass
 
 
 @frozen
@@ -96,7 +97,7 @@ def make_ready(framework: Framework, pass_: Pass, request: PrepareOwn) -> Ready:
     images = random.standard_normal((task.batch, *own.input), dtype=np.float32)
     answer = _answer(framework, model, images)
     _refuse_foreign(own)
-    classes = 1 if pass_ == "forward" else _classes(own, answer)
+    classes = _classes(own, answer) if PASSES[pass_].goes_backward else 1
     labels = random.integers(classes, size=task.batch, dtype=np.int64)
     step = framework.own_step(model, pass_, images, labels, loss)
     return Ready(step, build_s, baseline_bytes)

@@ -16,7 +16,6 @@ from convbench.base.errors import BadOption, Unsupported
 from convbench.base.importing import refer
 from convbench.base.units import Second
 from convbench.frameworks.modes import DEFAULT, DTYPES, MODES, SINGLE, parts, variant
-from convbench.frameworks.protocol import PASSES
 from convbench.front.cases import cases, timed
 from convbench.front.cli.shared import MOST, installed, named, positive
 from convbench.front.options import DEVICES, names, one_of, share
@@ -29,6 +28,7 @@ from convbench.measure.examine import Settings
 from convbench.measure.machine import environment
 from convbench.measure.records import Task
 from convbench.measure.worker.messages import OwnModel
+from convbench.networks.passes import PASSES, Pass
 from convbench.networks.zoo import names as architectures
 from convbench.papers.sources import tables_folder
 
@@ -232,8 +232,8 @@ def _task(options: argparse.Namespace, **of: Any) -> Task:
     return Task(**of, device=device, threads=threads)
 
 
-def _passes(options: argparse.Namespace) -> list[str]:
-    return [one_of("pass", name, PASSES) for name in names("--pass", options.pass_)]
+def _passes(options: argparse.Namespace) -> list[Pass]:
+    return [one_of("pass", name, (*PASSES,)) for name in names("--pass", options.pass_)]
 
 
 def _tolerances(options: argparse.Namespace) -> dict[Quantity, float]:
