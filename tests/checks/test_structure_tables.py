@@ -97,7 +97,8 @@ def test_what_a_quantity_means(at, quantity, value):
     finding = report.findings[0]
     assert report.proven
     assert (finding.at, finding.quantity, finding.status) == (at, quantity, "agrees")
-    assert (finding.source, finding.note, finding.printed) == ("paper", "Table 1", finding.computed)
+    assert (finding.source, finding.note, finding.printed) == ("paper", "Table 1", printed)
+    assert finding.computed == value
     assert finding.observed in (finding.computed, None)
     assert (finding.observed is None) == (quantity in ("padding", "depth"))
 

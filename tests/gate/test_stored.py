@@ -181,7 +181,7 @@ def test_a_run_without_any_entry_is_no_pass():
     assert compare(()).status == 2
 
 
-WRONG = evolve(lenet("pytorch").findings[0], status="differs", observed="157")
+WRONG = evolve(lenet("pytorch").findings[0], status="differs", observed=157)
 UNLIKE = {
     "parameters": evolve(lenet("pytorch"), parameters=60_001),
     "multiply-accumulates": evolve(lenet("pytorch"), macs=1),
@@ -246,9 +246,9 @@ def test_rounds_that_were_timed_otherwise_are_said_to_void_the_promise():
 
 
 def test_many_differences_are_counted():
-    findings = [evolve(WRONG, at=f"c{i}", observed="1") for i in range(50)]
+    findings = [evolve(WRONG, at=f"c{i}", observed=1) for i in range(50)]
     base = run(*processes(FORWARD), report=evolve(lenet("pytorch"), findings=tuple(findings)))
-    other = tuple(evolve(finding, observed="2") for finding in findings)
+    other = tuple(evolve(finding, observed=2) for finding in findings)
     head = run(*processes(FORWARD), report=evolve(lenet("pytorch"), findings=other))
     alarms = [*stored_words.alarms(compare(head, base, (FORWARD,)))]
     assert len(alarms) == stored_words.MOST + 1
@@ -350,8 +350,8 @@ BROKEN = {
     b'{"schema": 1, "kind": "envi': "its journal is empty",
     b"garbage\n": "measurements.jsonl, line 1: wanted JSON, found",
     b"\xff\xfe\x00\n": "measurements.jsonl, line 1: wanted JSON, found",
-    b'{"schema": 99, "kind": "environment"}\n': "line 1: wanted schema 1 of this version, found",
-    b'{"machine_info": {}, "benchmarks": []}\n': "line 1: wanted schema 1 of this version, found",
+    b'{"schema": 99, "kind": "environment"}\n': "line 1: wanted schema 2 of this version, found",
+    b'{"machine_info": {}, "benchmarks": []}\n': "line 1: wanted schema 2 of this version, found",
 }
 
 

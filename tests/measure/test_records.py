@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 
 import pytest
 from attrs import evolve
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from convbench.base.errors import BadRecord
 from convbench.checks.structure import check, condensed
+from convbench.checks.values import OldText, Tensor, as_text
 from convbench.measure import journal as journals
 from convbench.measure import records
 from convbench.measure.journal import Journal
 from convbench.measure.records import Memory, Task
+from convbench.papers.printed import Printed
 from tests.support.builders import alike, graph, table
 from tests.support.entries import (
     ATTAINABLE,
@@ -68,6 +71,68 @@ def test_a_line_says_its_schema_and_kind(entry, kind):
     assert (content["schema"], content["kind"]) == (records.SCHEMA, kind)
 
 
+OLD = [  # quantity, what is printed, computed and observed in schema 1, and the values of those
+    ("macs", ("300K", "34,944", None), (OldText("300K"), 34_944, None)),
+    ("macs", ("3.8×10^9", "3,857,973,248", "1"), (Printed("3.8×10^9"), 3_857_973_248, 1)),
+    ("output", ("6x28x28", "6x28x28", "10"), ((6, 28, 28), (6, 28, 28), (10,))),
+    ("size", (None, "", "32x32"), (None, (), (32, 32))),
+    ("times", ("12", "1200", None), (Printed("12"), 1200, None)),
+    ("layer", (None, "Conv", "missing"), (None, "Conv", "missing")),
+    (
+        "tensors",
+        (None, "weight 10x84, bias 10 fixed", ""),
+        (None, (Tensor("weight", (10, 84), True), Tensor("bias", (10,), False)), ()),
+    ),
+    (
+        "parameters against alexnet",
+        ("3 times more", "2.269 times more", None),
+        (OldText("3 times more"), OldText("2.269 times more"), None),
+    ),
+]
+
+
+@pytest.mark.parametrize(("quantity", "texts", "values"), OLD)
+def test_a_check_of_schema_1_is_read_into_values(quantity, texts, values):
+    content = json.loads(journals.line(evolve(REPORT, findings=REPORT.findings[:1])))
+    old = dict(zip(("printed", "computed", "observed"), texts, strict=True))
+    finding = {**content["findings"][0], "quantity": quantity, **old}
+    line = json.dumps({**content, "schema": 1, "findings": [finding]})
+    entry = journals.parse(line.encode(), "here")
+    (found,) = entry.findings
+    assert (found.printed, found.computed, found.observed) == values
+    assert [None if v is None else as_text(v) for v in values] == [
+        "none" if text == "" else text.replace("1200", "1,200") if text else None for text in texts
+    ]
+    assert journals.parse(journals.line(entry).encode(), "here") == entry
+
+
+FINDING = journals.as_json(REPORT.findings[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"printed": "3.8×10^9"}, "printed"),
+        ({"printed": 38}, "printed"),
+        ({"printed": {"text": "many"}}, "not a number"),
+        ({"printed": {"text": "3K", "more": True}}, "extra fields found (more)"),
+        (
+            {"computed": 1.5},
+            "expected a number, a list or a word, not 1.5 @ $.findings[0].computed",
+        ),
+        ({"computed": True}, "not True @ $.findings[0].computed"),
+        ({"computed": [1, "2"]}, "expected int @ $.findings[0].computed[1]"),
+        ({"computed": [{}]}, "required field missing @ $.findings[0].computed[0].name"),
+        ({"observed": {}}, "not {} @ $.findings[0].observed"),
+    ],
+)
+def test_a_finding_of_another_form_is_refused(changes, fault):
+    content = json.loads(journals.line(REPORT))
+    line = json.dumps({**content, "findings": [{**FINDING, **changes}]})
+    with pytest.raises(BadRecord, match=re.escape(fault)):
+        journals.parse(line.encode(), "here")
+
+
 def test_pass_is_written_without_the_underscore():
     content = json.loads(journals.line(MEASUREMENT))["task"]
     assert content["pass"] == "train_step"
@@ -90,11 +155,12 @@ def test_text_stays_readable():
         (b'{"schema": ' + b"1" * 5000 + b"}", "JSON", "4300 digits"),
         (b"[1]", "an object", "b'[1]'"),
         (b"null", "an object", "b'null'"),
-        (b"{}", "schema 1 of this version", "schema None"),
-        (b'{"schema": 2, "kind": "check"}', "schema 1 of this version", "schema 2"),
-        (b'{"schema": "1"}', "schema 1 of this version", "schema '1'"),
-        (b'{"schema": true}', "schema 1 of this version", "schema True"),
-        (b'{"schema": 1.0}', "schema 1 of this version", "schema 1.0"),
+        (b"{}", "schema 2 of this version", "schema None"),
+        (b'{"schema": 3, "kind": "check"}', "schema 2 of this version", "schema 3"),
+        (b'{"schema": 0, "kind": "check"}', "schema 2 of this version", "schema 0"),
+        (b'{"schema": "1"}', "schema 2 of this version", "schema '1'"),
+        (b'{"schema": true}', "schema 2 of this version", "schema True"),
+        (b'{"schema": 1.0}', "schema 2 of this version", "schema 1.0"),
         (
             b'{"schema": 1}',
             "one of the kinds environment, check, unchecked, parity, attainable, measurement",

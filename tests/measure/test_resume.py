@@ -219,7 +219,7 @@ def test_a_run_that_is_not_there_is_refused(reports, run, sentence):
     ("line", "sentence"),
     [
         (b"garbage\n", "line 5: wanted JSON"),
-        (b'{"schema": 2, "kind": "environment"}\n', "line 5: wanted schema 1"),
+        (b'{"schema": 3, "kind": "environment"}\n', "line 5: wanted schema 2"),
         (b'{"schema": 1, "kind": "os.system"}\n', "line 5: wanted one of the kinds"),
     ],
 )

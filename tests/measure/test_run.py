@@ -48,7 +48,7 @@ ENVIRONMENT = Environment(
 )
 REPORT = CheckReport("lenet5", "fakes", 60_000, 840, 325_680, 15, ())
 WRONG = evolve(
-    REPORT, findings=(Finding("c1", "output", None, None, "6x28x28", "6x27x27", "differs"),)
+    REPORT, findings=(Finding("c1", "output", None, None, (6, 28, 28), (6, 27, 27), "differs"),)
 )
 
 

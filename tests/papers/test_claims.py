@@ -7,6 +7,7 @@ from attrs import evolve
 
 from convbench.base.errors import TableError
 from convbench.checks.structure import check
+from convbench.checks.values import PrintedTimes, Times
 from convbench.papers.printed import Printed
 from convbench.papers.tables import Claim, read_table
 from tests.support.builders import graph, table
@@ -63,24 +64,27 @@ def finding(claimed):
 @pytest.mark.parametrize(
     ("claimed", "status", "computed"),
     [
-        (claim("2.3"), "agrees", "2.269 times more"),
-        (claim("2.2"), "agrees", "2.269 times more"),
-        (claim("2"), "agrees", "2.269 times more"),
-        (claim("3"), "differs", "2.269 times more"),
-        (claim("2.3", more=False), "differs", "0.4406 times fewer"),
-        (claim("2.3", than="vgg19"), "differs", "0.963 times more"),
-        (claim("21", quantity="macs"), "agrees", "21.36 times more"),
-        (claim("2", quantity="depth"), "agrees", "2 times more"),
-        (claim("3", should="2.27"), "erratum", "2.269 times more"),
-        (claim("3", should="2.4"), "differs", "2.269 times more"),
-        (claim("2.3", should="2.27"), "differs", "2.269 times more"),
+        (claim("2.3"), "agrees", 2.269),
+        (claim("2.2"), "agrees", 2.269),
+        (claim("2"), "agrees", 2.269),
+        (claim("3"), "differs", 2.269),
+        (claim("2.3", more=False), "differs", 0.4406),
+        (claim("2.3", than="vgg19"), "differs", 0.963),
+        (claim("21", quantity="macs"), "agrees", 21.36),
+        (claim("2", quantity="depth"), "agrees", 2),
+        (claim("3", should="2.27"), "erratum", 2.269),
+        (claim("3", should="2.4"), "differs", 2.269),
+        (claim("2.3", should="2.27"), "differs", 2.269),
     ],
 )
 def test_a_claim_is_held_against_the_exact_ratio(claimed, status, computed):
     found = finding(claimed)
-    assert (found.status, found.computed) == (status, computed)
+    assert found.status == status
+    assert isinstance(found.computed, Times)
+    assert found.computed.factor == pytest.approx(computed, rel=1e-3)
+    assert found.computed.more == claimed.more
     assert found.quantity == f"{claimed.quantity} against {claimed.than}"
-    assert found.printed == f"{claimed.factor} times {'more' if claimed.more else 'fewer'}"
+    assert found.printed == PrintedTimes(claimed.factor, claimed.more)
 
 
 def test_a_claim_needs_the_network_that_it_speaks_of():

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from convbench.checks.structure import CheckReport, Finding
 from convbench.measure.records import Attainable, Environment, Measurement, Memory, Task, Unchecked
+from convbench.papers.printed import Printed
 
 TASK = Task(
     architecture="vgg16",
@@ -20,10 +21,14 @@ TASK = Task(
 )
 
 FINDINGS = (
-    Finding("conv1", "output", "vgg-2014", "64x224x224", "64x224x224", None, "agrees", "Table 1"),
-    Finding("network", "macs", "resnet-2015", "3.8×10^9", "3,857,973,248", "1", "differs", "4.1"),
-    Finding("input", "size", "notes", "224x244", "224x224", "224x224", "erratum", "A “slip”."),
-    Finding("relu1", "output", None, None, "64x224x224", "64x224x224", "unstated"),
+    Finding(
+        "conv1", "output", "vgg-2014", (64, 224, 224), (64, 224, 224), None, "agrees", "Table 1"
+    ),
+    Finding(
+        "network", "macs", "resnet-2015", Printed("3.8×10^9"), 3_857_973_248, 1, "differs", "4.1"
+    ),
+    Finding("input", "size", "notes", (224, 244), (224, 224), (224, 224), "erratum", "A “slip”."),
+    Finding("relu1", "output", None, None, (64, 224, 224), (64, 224, 224), "unstated"),
 )
 
 REPORT = CheckReport("vgg16", "keras", 138_357_544, 0, 15_470_264_320, 41, FINDINGS)

@@ -11,6 +11,7 @@ from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport, Finding
 from convbench.measure.journal import Journal
 from convbench.measure.records import Entry, Environment, Measurement, Memory, Task
+from convbench.papers.printed import Printed
 
 MIB = 2**20
 
@@ -67,10 +68,12 @@ def measured(task_: Task, step_s: float, host_bytes: int | None) -> Measurement:
 
 def lenet(framework: str) -> CheckReport:
     findings = (
-        Finding("c1", "parameters", "lenet-1998", "156", "156", "156", "agrees", "Figure 2"),
-        unverified("c3", "parameters", "lenet-1998", "1,516", "1,516", "1,516", "agrees"),
-        Finding("network", "parameters", "lenet-1998", "60,000", "60,000", "60,000", "agrees"),
-        Finding("network", "macs", "lenet-1998", "300K", "325,680", "325,680", "erratum", "Old."),
+        Finding("c1", "parameters", "lenet-1998", Printed("156"), 156, 156, "agrees", "Figure 2"),
+        unverified("c3", "parameters", "lenet-1998", Printed("1,516"), 1516, 1516, "agrees"),
+        Finding("network", "parameters", "lenet-1998", Printed("60,000"), 60_000, 60_000, "agrees"),
+        Finding(
+            "network", "macs", "lenet-1998", Printed("300K"), 325_680, 325_680, "erratum", "Old."
+        ),
     )
     return CheckReport("lenet5", framework, 60_000, 840, 325_680, 15, findings)
 
@@ -80,7 +83,9 @@ WRONG = evolve(
     VGG,
     framework="pytorch",
     findings=(
-        Finding("conv1_1", "output", None, None, "64x224x224", "64x222x222", "differs", "no pad"),
+        Finding(
+            "conv1_1", "output", None, None, (64, 224, 224), (64, 222, 222), "differs", "no pad"
+        ),
     ),
 )
 

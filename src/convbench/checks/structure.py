@@ -14,10 +14,11 @@ from attrs import evolve, frozen
 
 from convbench.base.errors import TableError, UnknownName, hint
 from convbench.checks import quantities
+from convbench.checks.values import PrintedTimes, PrintedValue, Tensor, Times, Value, as_text
 from convbench.frameworks.observation import Observation, ObservedNode
 from convbench.networks.graph import NETWORK, Graph, Node
 from convbench.networks.ops import Shape
-from convbench.papers.printed import Printed, Value, show
+from convbench.papers.printed import Dims, Printed, show
 from convbench.papers.sources import Source
 from convbench.papers.tables import Claim, Erratum, ReferenceTable, Row
 
@@ -31,9 +32,9 @@ class Finding:
     at: str
     quantity: str
     source: str | None
-    printed: str | None
-    computed: str | None
-    observed: str | None
+    printed: PrintedValue | None
+    computed: Value | None
+    observed: Value | None
     status: Status
     note: str | None = None
     unverified: str | None = None
@@ -43,7 +44,7 @@ class Finding:
 
     def __str__(self) -> str:
         said = (("printed", self.printed), ("computed", self.computed), ("observed", self.observed))
-        facts = ", ".join(f"{word} {value}" for word, value in said if value is not None)
+        facts = ", ".join(f"{word} {as_text(v)}" for word, v in said if v is not None)
         return f"{self.at}: {self.quantity}: {facts}; {self.note or self.status}"
 
 
@@ -51,7 +52,11 @@ def erratum_sentence(finding: Finding, sources: Mapping[str, Source]) -> str:
     """An erratum's finding as all outputs tell it: where, what is printed, what is right, why."""
     key = finding.source or ""
     title = sources[key].title if key in sources else key
-    said = f"“{title}” prints {finding.printed}; exact is {finding.computed}."
+    printed, exact = (
+        "nothing" if value is None else as_text(value)
+        for value in (finding.printed, finding.computed)
+    )
+    said = f"“{title}” prints {printed}; exact is {exact}."
     return f"{finding.at}, {finding.quantity}: {said} {finding.note}"
 
 
@@ -75,10 +80,10 @@ class CheckReport:
     @property
     def printed(self) -> tuple[Finding, ...]:
         """What the sources print; one finding for all places that one row prints alike."""
-        rows: dict[tuple[str, ...], list[Finding]] = {}
+        rows: dict[object, list[Finding]] = {}
         for f in self.findings:
             if f.printed is not None:
-                key = (f.where or f.at, f.quantity, f.status, f.computed or "", f.note or "")
+                key = (f.where or f.at, f.quantity, f.status, f.computed, f.note)
                 rows.setdefault(key, []).append(f)
         return tuple(evolve(found[0], at=_places(found)) for found in rows.values())
 
@@ -171,8 +176,8 @@ def _printed_findings(
                 row.at[0],
                 "times",
                 row.source,
-                str(row.times),
-                str(found),
+                Printed(str(row.times)),
+                found,
                 None,
                 "differs",
                 f"{row.place}: the network has another number of such places",
@@ -212,8 +217,8 @@ def _idle(erratum: Erratum, exact: int | Shape | None) -> Finding:
         erratum.at,
         erratum.quantity,
         erratum.source,
-        show(erratum.printed),
-        show(exact),
+        erratum.printed,
+        exact,
         None,
         "differs",
         f"{erratum.where} does not apply: {why}",
@@ -244,9 +249,9 @@ def _compare(
         at,
         quantity,
         row.source,
-        show(printed),
-        show(computed),
-        show(seen),
+        printed,
+        computed,
+        seen,
         status,
         note,
         row.unverified,
@@ -282,13 +287,12 @@ def _claim_finding(
         status, note = "differs", f"{claim.where}: what it says should be there does not apply"
     elif not claim.factor.agrees(ratio):
         status, note = "differs", _wrong(graph, claim)
-    words = "more" if claim.more else "fewer"
     return Finding(
         NETWORK,
         f"{claim.quantity} against {claim.than}",
         claim.source,
-        f"{claim.factor} times {words}",
-        f"{float(ratio):.4g} times {words}",
+        PrintedTimes(claim.factor, claim.more),
+        Times(float(ratio), claim.more),
         None,
         status,
         note,
@@ -320,8 +324,8 @@ def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[F
         yield _unstated(
             NETWORK,
             quantity,
-            show(quantities.computed(graph, NETWORK, quantity)),
-            show(quantities.observed(graph, observed, NETWORK, quantity)) if observed else None,
+            quantities.computed(graph, NETWORK, quantity),
+            quantities.observed(graph, observed, NETWORK, quantity) if observed else None,
         )
     for node in graph:
         there = observed.nodes.get(node.address) if observed else None
@@ -336,30 +340,26 @@ def _unstated_findings(graph: Graph, observed: Observation | None) -> Iterator[F
 
 def _layer_findings(node: Node, there: ObservedNode | None) -> Iterator[Finding]:
     at = node.address
-    yield _unstated(at, "output", show(node.output), show(there.output) if there else None)
+    yield _unstated(at, "output", node.output, there.output if there else None)
     for quantity in ("kernel", "stride"):
         window = quantities.window(node, quantity)
         if window is not None:
-            yield _unstated(at, quantity, show(window), show(getattr(there, quantity, None)))
+            yield _unstated(at, quantity, window, getattr(there, quantity, None))
     if node.tensors or (there and there.tensors):
-        computed = ", ".join(_tensor(t.name, t.shape, t.trainable) for t in node.tensors)
+        computed = tuple(Tensor(t.name, t.shape, t.trainable) for t in node.tensors)
         held = there.tensors.items() if there else ()
-        seen = ", ".join(_tensor(name, t.shape, t.trainable) for name, t in held)
+        seen = tuple(Tensor(name, t.shape, t.trainable) for name, t in held)
         yield _unstated(at, "tensors", computed, seen if there else None)
 
 
-def _unstated(at: str, quantity: str, computed: str | None, observed: str | None) -> Finding:
+def _unstated(at: str, quantity: str, computed: Value | None, observed: Value | None) -> Finding:
     differs = observed is not None and observed != computed
     note = "the framework's model is not what was described" if differs else None
     status: Status = "differs" if differs else "unstated"
     return Finding(at, quantity, None, None, computed, observed, status, note)
 
 
-def _tensor(name: str, shape: Shape, trainable: bool) -> str:
-    return f"{name} {show(shape)}{'' if trainable else ' fixed'}"
-
-
-def _agrees(printed: Value, computed: int | Shape) -> bool:
+def _agrees(printed: Printed | Dims, computed: int | Shape) -> bool:
     if isinstance(printed, Printed):
         return isinstance(computed, int) and printed.agrees(computed)
     return printed == computed

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 
 from convbench.base.errors import BadRecord, ConvbenchError, WorkerFailed
 from convbench.checks.structure import CheckReport
+from convbench.checks.values import Value, as_text
 from convbench.gate.pairs import Subject, Templates
 from convbench.gate.sides.sides import shared
 from convbench.gate.values import ROLES, Broken, Difference, Role
@@ -24,8 +25,10 @@ MOST = 5
 """Differences of one network that are told one by one."""
 STAGE = "checking its structure"
 
-Facts: TypeAlias = dict[str, str]
-"""What is known exactly of a model, the totals first: `parameters`, `output of conv1`."""
+Fact: TypeAlias = tuple[str, str]
+"""A place and a quantity there."""
+Facts: TypeAlias = dict[Fact, Value]
+"""What is known exactly of a model, the totals first."""
 
 
 @define
@@ -58,7 +61,7 @@ def outlines(subject: Subject, templates: Templates, own: Mapping[Role, OwnModel
     def ask(child: Child, role: Role) -> Facts:
         told = child.answer(messages.Outline(own[role]), messages.Outlined, STAGE)
         made_in[role] = {own[role].make.module: told.file}
-        return dict(told.facts)
+        return {(fact.at, fact.quantity): fact.value for fact in told.facts}
 
     found = _compared(subject, templates, ask)
     if not made_in:  # what no side can tell is no difference
@@ -101,24 +104,27 @@ def _asked(
 
 def _facts(report: CheckReport) -> Facts:
     values = {
-        f.quantity if f.at == NETWORK else f"{f.quantity} of {f.at}": f.observed or f.computed or ""
+        (f.at, f.quantity): f.computed if f.observed is None else f.observed
         for f in report.findings
     }
-    totals = [name for name in values if " of " not in name]
-    return {name: values[name] for name in dict.fromkeys((*totals, *values))}
+    known = {fact: value for fact, value in values.items() if value is not None}
+    return dict(sorted(known.items(), key=lambda item: item[0][0] != NETWORK))
 
 
 def _apart(subject: str, base: Facts, head: Facts) -> Iterator[Difference]:
     """Every fact that is not the same on both sides, the first few by themselves."""
-    names = dict.fromkeys((*base, *head))
-    absent = "not there"
-    unlike = [name for name in names if base.get(name, absent) != head.get(name, absent)]
-    for name in unlike[:MOST]:
-        values = base.get(name, absent), head.get(name, absent)
-        yield Difference(subject=subject, what=name, base=values[0], head=values[1])
+    unlike = [fact for fact in dict.fromkeys((*base, *head)) if base.get(fact) != head.get(fact)]
+    for fact in unlike[:MOST]:
+        at, quantity = fact
+        what = quantity if at == NETWORK else f"{quantity} of {at}"
+        yield Difference(subject=subject, what=what, base=_text(base, fact), head=_text(head, fact))
     if len(unlike) > MOST:
         what = f"{len(unlike) - MOST} more places"
         yield Difference(subject=subject, what=what, base="", head="")
+
+
+def _text(facts: Facts, fact: Fact) -> str:
+    return as_text(facts[fact]) if fact in facts else "not there"
 
 
 def functions(subject: Subject, templates: Templates, settings: Settings) -> Found:

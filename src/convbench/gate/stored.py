@@ -13,6 +13,7 @@ from convbench.base.errors import BadRecord, ConvbenchError
 from convbench.base.units import size
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
+from convbench.checks.values import Value, as_text
 from convbench.gate.statistics import ranks
 from convbench.gate.statistics.judging import ALPHA, BETA, level
 from convbench.gate.values import (
@@ -259,21 +260,22 @@ def _differences(then: Iterable[Entry], now: Iterable[Entry]) -> Iterator[Differ
     for (subject, what), fact in before.items():
         other = after.get((subject, what), fact)
         if other != fact:
-            yield Difference(subject=subject, what=what, base=fact, head=other)
+            name = what if isinstance(what, str) else " of ".join(what)
+            yield Difference(subject=subject, what=name, base=as_text(fact), head=as_text(other))
 
 
-def _facts(entry: Entry) -> Iterator[tuple[tuple[str, str], str]]:
-    """What an entry says that is exact, by its subject and its name."""
+def _facts(entry: Entry) -> Iterator[tuple[tuple[str, str | tuple[str, str]], Value]]:
+    """What an entry says that is exact, by its subject and its name, or a quantity and a place."""
     if isinstance(entry, CheckReport):
         subject = f"{entry.name} {entry.framework or 'integers'}"
         yield (subject, "structure"), "proven" if entry.proven else "not proven"
-        yield (subject, "parameters"), f"{entry.parameters:,}"
-        yield (subject, "buffers"), f"{entry.buffers:,}"
-        yield (subject, "multiply-accumulates"), f"{entry.macs:,}"
-        yield (subject, "layers"), f"{entry.layers:,}"
+        yield (subject, "parameters"), entry.parameters
+        yield (subject, "buffers"), entry.buffers
+        yield (subject, "multiply-accumulates"), entry.macs
+        yield (subject, "layers"), entry.layers
         for f in entry.findings:
             if f.observed is not None:
-                yield (subject, f"{f.quantity} of {f.at}"), f.observed
+                yield (subject, (f.quantity, f.at)), f.observed
     elif isinstance(entry, Parity):
         subject = f"{entry.name} {' and '.join(entry.sides)}"
         yield (subject, "function"), "the same" if entry.same else "not the same"

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from convbench.base.errors import BadRecord
+from convbench.checks import old_values
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
 from convbench.measure.records import (
@@ -40,10 +41,12 @@ def parse(text: bytes, where: str) -> Entry:
     """The entry that a journal line holds; raises BadRecord naming `where`."""
     content = load(text, where)
     schema, kind = content.pop("schema", None), content.pop("kind", None)
-    if type(schema) is not int or schema != SCHEMA:
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise BadRecord(where, f"schema {SCHEMA} of this version", f"schema {schema!r:.80}")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise BadRecord(where, f"one of the kinds {', '.join(_KINDS)}", f"kind {kind!r:.80}")
+    if schema == 1 and kind == "check":
+        content = old_values.with_values(content)
     entry: Entry = structure(content, _KINDS[kind], where)
     if isinstance(entry, Measurement) and (entry.outcome == "measured") != bool(entry.rounds_s):
         found = f"{len(entry.rounds_s)} of one that is {entry.outcome}"

@@ -7,6 +7,7 @@ Schema history
   1  0.1.0: environment, check, unchecked, measurement; what came later (parity, attainable,
      a task's process, a measurement's steady state and its machine's other work, what its
      GPU did, what libraries do and which variables steer them) may be absent
+  2  0.1.0: the findings of a check hold values, not texts; lines of schema 1 are still read
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from convbench.base.errors import BadRecord, one_line
 from convbench.base.units import Byte, ImagesPerSecond, Second
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
+from convbench.checks.values import OldText, PrintedTimes, PrintedValue, Tensor, Times, Value
 from convbench.frameworks.modes import DEFAULT, SINGLE, variant
 from convbench.networks.passes import PASSES, Pass
+from convbench.papers.printed import Printed
 
-SCHEMA = 1
+SCHEMA = 2
 
 Outcome: TypeAlias = Literal["measured", "failed", "refused"]
 
@@ -218,7 +221,40 @@ def converter() -> cattrs.Converter:
     made.register_structure_hook(
         Task, make_dict_structure_fn(Task, made, _cattrs_forbid_extra_keys=True, pass_=pass_)
     )
+    made.register_structure_hook_func(
+        lambda type_: type_ in _UNIONS,
+        lambda content, type_: (
+            None
+            if content is None and type_ != Value
+            else made.structure(content, _form_of(content, type_))
+        ),
+    )
     return made
+
+
+_UNIONS = (PrintedValue | None, Value, Value | None)
+
+
+def _form_of(content: Any, type_: Any) -> Any:
+    """The member of a union of values that some JSON has the form of."""
+    printed = type_ == PrintedValue | None
+    match content:
+        case [{}, *_] if not printed:
+            return tuple[Tensor, ...]
+        case [*_]:
+            return tuple[int, ...]
+        case {"old_text": _}:
+            return OldText
+        case {"factor": _}:
+            return PrintedTimes if printed else Times
+        case str() if not printed:
+            return str
+        case _ if printed:
+            return Printed
+        case _ if type(content) is int:
+            return int
+        case _:
+            raise ValueError(f"expected a number, a list or a word, not {content!r}")
 
 
 def _as_it_is(value: Any, type_: type[Any]) -> Any:
@@ -271,7 +307,8 @@ def _faults(error: cattrs.BaseValidationError) -> list[str]:
 
 def _fault(error: BaseException, type_: type[Any] | None) -> str:
     """What cattrs says, but for the values that our validators refuse: those know the bound."""
-    return str(error) if type(error) is ValueError and type_ is None else _usual(error, type_)
+    own = type(error) is ValueError and (type_ is None or type_ in _UNIONS)
+    return str(error) if own else _usual(error, type_)
 
 
 READING = [ge(0.0), le(1e15)]

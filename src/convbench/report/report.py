@@ -16,6 +16,7 @@ from convbench.base.text_tables import ABSENT, Markup, escaped, table
 from convbench.base.units import count, size
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport, erratum_sentence
+from convbench.checks.values import as_text
 from convbench.measure.estimates import Estimate, estimates
 from convbench.measure.journal import JOURNAL, Journal, latest
 from convbench.measure.records import Entry, Environment, Measurement, Memory, Unchecked
@@ -203,11 +204,11 @@ def _errata(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -> st
 def _printed_totals(report: CheckReport, quantity: str) -> list[str]:
     """What the sources print of the whole network, each value once."""
     printed = (
-        f"{f.printed} (erratum)" if f.status == "erratum" else f.printed
+        f"{as_text(f.printed)} (erratum)" if f.status == "erratum" else as_text(f.printed)
         for f in report.findings
-        if f.at == NETWORK and f.quantity == quantity
+        if f.at == NETWORK and f.quantity == quantity and f.printed is not None
     )
-    return list(dict.fromkeys(text for text in printed if text))
+    return list(dict.fromkeys(printed))
 
 
 def _observed_total(report: CheckReport | None) -> str:

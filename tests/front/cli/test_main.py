@@ -139,10 +139,24 @@ def test_show_has_every_layer_and_what_is_printed_of_it(run):
 
 def test_show_as_json_adds_up_to_its_totals(run):
     shown = json.loads(run("show", "lenet5", "--format", "json").out)
-    assert list(shown) == [*LIST_KEYS, "layers", "findings", "implementations"]
+    assert list(shown) == ["schema", *LIST_KEYS, "layers", "findings", "implementations"]
     for quantity in ("parameters", "buffers", "macs"):
         assert sum(layer[quantity] for layer in shown["layers"]) == shown[quantity]
     assert [list(f) for f in shown["findings"]] == [FINDING_KEYS] * len(shown["findings"])
+
+
+def test_show_as_json_has_numbers_and_lists(run):
+    shown = json.loads(run("show", "lenet5", "--format", "json").out)
+    assert shown["schema"] == shared.JSON_SCHEMA
+    found = {(f["at"], f["quantity"], f["source"]): f for f in shown["findings"]}
+    connections = found["network", "connections", "lenet-1998"]
+    assert connections["computed"] == 340_908
+    assert connections["printed"] == {"text": "340,908", "kilo": 1000}
+    assert found["c1", "output", "lenet-1998"]["printed"] == [6, 28, 28]
+    c1 = next(layer for layer in shown["layers"] if layer["at"] == "c1")
+    assert {"quantity": "output", "printed": [6, 28, 28], "status": "agrees"} in c1["printed"]
+    tensors = found["c1", "tensors", None]["computed"]
+    assert {"name": "bias", "shape": [6], "trainable": True} in tensors
 
 
 def test_show_as_markdown_is_a_table(run):
@@ -154,7 +168,9 @@ def test_show_as_markdown_is_a_table(run):
 def test_check_as_json_has_the_agreed_keys(run, words, who):
     done = run("check", "lenet", *words, "--format", "json")
     assert done.status == shared.OK
-    reports = json.loads(done.out)
+    content = json.loads(done.out)
+    assert content["schema"] == shared.JSON_SCHEMA
+    reports = content["reports"]
     assert [list(report) for report in reports] == [CHECK_KEYS] * 3
     assert {r["name"]: (r["parameters"], r["buffers"]) for r in reports} == ARITHMETIC
     for report in reports:
@@ -301,7 +317,10 @@ def test_a_worker_that_dies_takes_its_architecture_with_it_alone(run, fault, wha
     fault(f"{what}@build@lenet5_keras")
     done = run("check", "lenet5_keras", "lenet5", "mnist_convnet", *FAKE, "--format", "json")
     assert "lenet5_keras" in one_sentence(done)
-    assert [report["name"] for report in json.loads(done.out)] == ["lenet5", "mnist_convnet"]
+    assert [report["name"] for report in json.loads(done.out)["reports"]] == [
+        "lenet5",
+        "mnist_convnet",
+    ]
 
 
 @pytest.mark.parametrize("form", main.FORMATS)

@@ -71,7 +71,7 @@ def test_what_broke_is_an_error_beside_its_questions():
 def test_a_run_that_was_interrupted_is_an_error():
     fault, said = cases(RESULTS["interrupted"])["the run: was finished"]
     assert fault == "error"
-    assert said == words.headline(RESULTS["interrupted"])
+    assert said == str(words.headline(RESULTS["interrupted"]))
 
 
 def test_an_exact_difference_is_a_failure_unless_it_is_allowed():
@@ -167,5 +167,5 @@ def test_without_an_environment_there_is_no_time_of_day():
 
 def test_the_line_of_the_run_and_its_notes_are_its_output():
     said = suite_of(RESULTS["interrupted"]).findtext("system-out")
-    assert said.startswith(words.headline(RESULTS["interrupted"]))
+    assert said.startswith(str(words.headline(RESULTS["interrupted"])))
     assert "Interrupted after 2:03" in said

@@ -38,7 +38,7 @@ def tags(text: str) -> list[str]:
 def test_the_verdict_and_its_mark_are_the_first_line_that_is_seen(name):
     result = RESULTS[name]
     line = next(line for line in comment(result).splitlines() if line and line[0] != "<")
-    said, _, why = words.headline(result).partition(": ")
+    said, why = words.headline(result).word, words.headline(result).why
     assert line.startswith(f"{MARKS[words.mood(result)]} **convbench gate: {said}:** {why[:20]}")
     assert len(set(MARKS.values())) == len(MARKS)
 

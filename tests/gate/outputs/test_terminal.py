@@ -299,9 +299,9 @@ def test_the_end_fits_the_terminal_but_for_what_is_copied(name, width):
     lines = [line for line in written(on).splitlines() if "--base" not in line]
     assert max(map(len, lines)) <= width
     flat = " ".join(written(on).split())
-    for said in (words.headline(RESULTS[name]), words.promise(RESULTS[name])):
+    for said in (str(words.headline(RESULTS[name])), words.promise(RESULTS[name])):
         assert said in flat
-    assert flat.endswith(words.headline(RESULTS[name])), "what the eye sees last"
+    assert flat.endswith(str(words.headline(RESULTS[name]))), "what the eye sees last"
     assert f"  {RESULTS[name].command}\n" in written(on)
 
 

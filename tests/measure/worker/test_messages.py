@@ -50,7 +50,9 @@ MESSAGES = [
         path="a b.npz",
     ),
     messages.Outline(OwnModel(make=Reference("models", "net"), input=(3, 8, 8))),
-    messages.Outlined((("parameters", "60"), ("output of 0", "6x26x26"))),
+    messages.Outlined(
+        (messages.Fact("network", "parameters", 60), messages.Fact("0", "output", (6, 26, 26)))
+    ),
     messages.Stop(),
     messages.Ready("torch 2.13.0", forks=True),
     messages.Ready("torch 2.13.0", forks=True, form=messages.FORM),

@@ -15,6 +15,7 @@ from convbench.checks.structure import CheckReport, check
 from convbench.front.cli.shared import (
     BROKEN,
     DIFFERS,
+    JSON_SCHEMA,
     OK,
     installed,
     named,
@@ -40,7 +41,7 @@ def check_(options: argparse.Namespace) -> int:
     found = [report for report in reports if report is not None]
     failures = [*broken, *(text for _, texts in checked for text in texts)]
     if options.format == "json":
-        print_json(as_json(found))
+        print_json({"schema": JSON_SCHEMA, "reports": as_json(found)})
     elif found:
         print(table([verdict(report) for report in found], options.format))
         print(total(found))

@@ -15,10 +15,12 @@ from convbench.checks.structure import CheckReport, erratum_sentence
 from convbench.front.cli.check import integers
 from convbench.front.cli.shared import (
     DIFFERS,
+    JSON_SCHEMA,
     OK,
     print_json,
     print_words,
     printed,
+    shown,
     wrapped,
 )
 from convbench.measure.records import as_json
@@ -41,8 +43,8 @@ def list_(options: argparse.Namespace) -> int:
     if options.format == "json":
         print_json(rows)
     else:
-        shown = [{k: str(v) if k == "year" else _text(v) for k, v in row.items()} for row in rows]
-        print(table(shown, options.format))
+        cells = [{k: str(v) if k == "year" else _text(v) for k, v in row.items()} for row in rows]
+        print(table(cells, options.format))
     for text in broken:
         print(f"convbench: {text}", file=sys.stderr)
     return DIFFERS if broken else OK
@@ -67,14 +69,14 @@ def show_(options: argparse.Namespace) -> int:
     ]
     implementations = compare([options.name], tables_folder())
     if options.format == "json":
-        findings, places = as_json(report.findings), _printed_by_place(report)
-        layers = [{**layer, "printed": places.get(str(layer["at"]), "")} for layer in layers]
-        content = {"layers": layers, "findings": findings, "implementations": implementations}
-        print_json({**summary, **content})
+        places = _printed_by_place(report)
+        layers = [{**layer, "printed": places.get(str(layer["at"]), [])} for layer in layers]
+        content = {"layers": layers, "findings": as_json(report.findings)}
+        content["implementations"] = implementations
+        print_json({"schema": JSON_SCHEMA, **summary, **content})
         return OK
     print(f"{summary['name']}: {summary['title']} ({summary['year']})\n")
-    shown = [{k: _text(v) for k, v in layer.items()} for layer in layers]
-    print(table(shown, options.format))
+    print(table([{k: _text(v) for k, v in layer.items()} for layer in layers], options.format))
     print(f"\n{count(graph.parameters)} parameters, {count(graph.buffers)} buffers, ", end="")
     print(f"{count(graph.macs)} multiply-accumulates")
     print("\nPrinted:", table([printed(f) for f in report.printed], options.format), sep="\n")
@@ -92,22 +94,22 @@ def errata_(options: argparse.Namespace) -> int:
         for name in architectures.select(options.names or ["all"])
         for finding in integers(name, read_table(name, *options.folders)).errata
     }
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "at": finding.at,
             "quantity": finding.quantity,
             "source": sources[finding.source or ""].title,
-            "printed": finding.printed or "",
-            "exact": finding.computed or "",
+            "printed": finding.printed,
+            "exact": finding.computed,
             "why": finding.note or "",
         }
         for name, finding in found.values()
     ]
     if options.format == "json":
-        print_json(rows)
+        print_json({"schema": JSON_SCHEMA, "errata": as_json(rows)})
     elif options.format == "markdown":
-        print(table(rows, options.format))
+        print(table([{k: shown(v) for k, v in row.items()} for row in rows], options.format))
     else:
         for sentence in found:
             print(f"{wrapped(sentence)}\n")
@@ -139,14 +141,16 @@ def _summary(name: str, reference: ReferenceTable, folders: Sequence[Path]) -> d
     }
 
 
-def _printed_by_place(report: CheckReport) -> dict[str, str]:
+def _printed_by_place(report: CheckReport) -> dict[str, list[dict[str, Any]]]:
     """What the sources print of each place, each value once."""
-    places: dict[str, dict[str, None]] = {}
+    places: dict[str, list[dict[str, Any]]] = {}
     for f in report.findings:
         if f.printed is not None:
-            mark = " (erratum)" if f.status == "erratum" else ""
-            places.setdefault(f.at, {})[f"{f.quantity} {f.printed}{mark}"] = None
-    return {at: ", ".join(values) for at, values in places.items()}
+            of = places.setdefault(f.at, [])
+            said = {"quantity": f.quantity, "printed": as_json(f.printed), "status": f.status}
+            if said not in of:
+                of.append(said)
+    return places
 
 
 def _text(value: object) -> str:

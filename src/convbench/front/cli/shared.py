@@ -12,6 +12,7 @@ from textwrap import fill
 from convbench.base.errors import UnknownName
 from convbench.base.units import count
 from convbench.checks.structure import CheckReport, Finding, erratum_sentence
+from convbench.checks.values import PrintedValue, Value, as_text
 from convbench.frameworks import registry
 from convbench.papers.sources import Source
 
@@ -62,7 +63,7 @@ def print_words(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -
     differs = [f"{r.name} in {r.framework or 'integers'}: {f}" for r in reports for f in r.differs]
     errata = [f"{r.name}: {erratum_sentence(f, sources)}" for r in reports for f in r.errata]
     unverified = [
-        f"{r.name}: {f.at}, {f.quantity} {f.printed} ({f.source}, {f.where}): {f.unverified}"
+        f"{r.name}: {f.at}, {f.quantity} {shown(f.printed)} ({f.source}, {f.where}): {f.unverified}"
         for r in reports
         for f in r.unverified
     ]
@@ -76,14 +77,19 @@ def print_words(reports: Sequence[CheckReport], sources: Mapping[str, Source]) -
             print("\n".join(wrapped(f"- {line}", "  ") for line in dict.fromkeys(lines)))
 
 
+def shown(value: PrintedValue | Value | None) -> str:
+    """A finding's value in a cell of a table, which is empty where there is none."""
+    return "" if value is None else as_text(value)
+
+
 def printed(finding: Finding) -> dict[str, str]:
     """One printed number: where, how, by whom, and whether it is right."""
     status = "unverified" if finding.unverified else finding.status
     return {
         "at": finding.at,
         "quantity": finding.quantity,
-        "printed": finding.printed or "",
-        "exact": finding.computed or "",
+        "printed": shown(finding.printed),
+        "exact": shown(finding.computed),
         "source": finding.source or "",
         "row": finding.where or "",
         "status": status,
@@ -91,6 +97,8 @@ def printed(finding: Finding) -> dict[str, str]:
 
 
 OK, DIFFERS, BROKEN, INTERRUPTED, HUNG_UP = 0, 1, 2, 130, 141  # the last two as a shell counts
+JSON_SCHEMA = 2
+"""Of what check, show and errata print as JSON; the first, which had no number, held texts."""
 FORMATS = ("table", "json", "markdown")
 MOST = 10**6
 """More than anybody means by a number of things."""

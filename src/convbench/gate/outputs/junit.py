@@ -38,7 +38,9 @@ def xml(result: GateResult) -> str:
             suite, f"{broken.subject}: can be compared", "error", "broken", words.broken(broken)
         )
     if result.interrupted:
-        _add_case(suite, "the run: was finished", "error", "interrupted", words.headline(result))
+        _add_case(
+            suite, "the run: was finished", "error", "interrupted", str(words.headline(result))
+        )
     ET.SubElement(suite, "system-out").text = "\n".join(_told(result))
     ET.SubElement(suite, "system-err")
     _make_unlike(suite)
@@ -97,7 +99,7 @@ def _add_counts(suite: ET.Element, result: GateResult) -> None:
 def _add_properties(suite: ET.Element, result: GateResult) -> None:
     properties = ET.SubElement(suite, "properties")
     told = {
-        "verdict": words.headline(result),
+        "verdict": str(words.headline(result)),
         "command": words.command(result),
         "seed": str(result.seed),
     }
@@ -111,4 +113,8 @@ def _add_properties(suite: ET.Element, result: GateResult) -> None:
 
 
 def _told(result: GateResult) -> list[str]:
-    return [words.headline(result), *map(words.plain, words.notes(result)), words.promise(result)]
+    return [
+        str(words.headline(result)),
+        *map(words.plain, words.notes(result)),
+        words.promise(result),
+    ]

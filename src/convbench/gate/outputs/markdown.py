@@ -45,8 +45,8 @@ def _shown(text: str) -> str:
 
 
 def _verdict(result: GateResult) -> str:
-    said, _, why = words.headline(result).partition(": ")
-    return f"{MARKS[words.mood(result)]} **convbench gate: {said}:** {_shown(why)}"
+    said = words.headline(result)
+    return f"{MARKS[words.mood(result)]} **convbench gate: {said.word}:** {_shown(said.why)}"
 
 
 def _time(result: GateResult) -> str:

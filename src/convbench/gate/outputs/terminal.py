@@ -244,7 +244,7 @@ def show(result: GateResult, console: Console) -> None:
     width = console.width if console.is_terminal else None
     console.print(Text(f"{final(result, width)}\n"), soft_wrap=True)
     console.print(
-        Text(_filled(words.headline(result), width), style=MOODS[words.mood(result)]),
+        Text(_filled(str(words.headline(result)), width), style=MOODS[words.mood(result)]),
         soft_wrap=True,
     )
 

@@ -129,25 +129,36 @@ def _open(result: GateResult) -> tuple[Verdict, ...]:
     return tuple(v for v in result.verdicts if v.outcome == "cannot tell")
 
 
-def headline(result: GateResult) -> str:
+@frozen
+class Headline:
+    """The line of verdict of a run: the verdict in a word, and why."""
+
+    word: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.why}" if self.why else self.word
+
+
+def headline(result: GateResult) -> Headline:
     """The line of verdict of the run."""
     asked = _several(len(result.verdicts), "question")
     better = sum(v.better and v.outcome == "not worse" for v in result.verdicts)
     match mood(result):
         case "failed":
             parts = [_worse(result), _differing(result), _undecided(result), _named_broken(result)]
-            return f"failed: {'; '.join(filter(None, parts))}"
+            return Headline("failed", "; ".join(filter(None, parts)))
         case "no verdict":
-            said = "interrupted: no verdict" if result.interrupted else "no verdict"
             largest = f"{_undecided(result)}{_largest(result)}" if result.interrupted else ""
             parts = [largest if result.measured else "nothing was measured", _named_broken(result)]
-            return ": ".join(filter(None, (said, "; ".join(filter(None, parts)))))
+            none = Headline("no verdict", "; ".join(filter(None, parts)))
+            return Headline("interrupted", str(none)) if result.interrupted else none
         case "in doubt":
             open_ = f"{_undecided(result)}{_largest(result)}"
-            said = f"passed with doubt: nothing is known to be worse, but {open_}"
+            word, why = "passed with doubt", f"nothing is known to be worse, but {open_}"
         case _:
-            said = f"passed: nothing is worse in {asked}"
-    return f"{said}; {better} {_are(better)} better" if better else said
+            word, why = "passed", f"nothing is worse in {asked}"
+    return Headline(word, f"{why}; {better} {_are(better)} better" if better else why)
 
 
 def _undecided(result: GateResult) -> str:

@@ -22,6 +22,7 @@ from convbench.base.errors import (
 )
 from convbench.base.units import Byte, Second
 from convbench.checks.structure import CheckReport, check, condensed
+from convbench.checks.values import as_text
 from convbench.frameworks import arrays, weights
 from convbench.frameworks.modes import SINGLE, variant
 from convbench.frameworks.observation import Observation
@@ -254,8 +255,15 @@ def _refuse_single_values(graph: Graph, batch: int) -> None:
 def _difference(report: CheckReport) -> str:
     found, count = report.differs[0], len(report.differs)
     more = f" (and {count - 1} more)" if count > 1 else ""
+    has, stated = (
+        "nothing" if value is None else as_text(value)
+        for value in (
+            found.computed if found.observed is None else found.observed,
+            found.computed if found.printed is None else found.printed,
+        )
+    )
     return (
-        f"not timed, because it is not the paper's network: {found.at}: {found.quantity} is "
-        f"{found.observed or found.computed}, {'printed' if found.printed else 'described'} is "
-        f"{found.printed or found.computed}{more}; see convbench check {report.name}"
+        f"not timed, because it is not the paper's network: {found.at}: {found.quantity} is {has}, "
+        f"{'described' if found.printed is None else 'printed'} is {stated}{more}; "
+        f"see convbench check {report.name}"
     )

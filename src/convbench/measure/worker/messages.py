@@ -12,12 +12,13 @@ from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRe
 from convbench.base.importing import Reference
 from convbench.base.units import Byte, Second
 from convbench.checks.structure import CheckReport
+from convbench.checks.values import Value
 from convbench.frameworks.modes import DEFAULT
 from convbench.measure import records
 from convbench.measure.records import Memory, Task
 from convbench.papers.own_networks import Own
 
-FORM = 4
+FORM = 5
 """Of the messages: workers of another version of convbench may speak another one."""
 
 CODE = [ge(-64), le(2**32 - 1)]
@@ -168,11 +169,19 @@ class Prepared:
 
 
 @frozen
+class Fact:
+    """One quantity at one place of a model."""
+
+    at: str
+    quantity: str
+    value: Value
+
+
+@frozen
 class Outlined:
     """What can be told exactly of a model: its totals, and what leaves each of its layers."""
 
-    facts: tuple[tuple[str, str], ...]
-    """What it is, as in `parameters` or `output of conv1`, and its value."""
+    facts: tuple[Fact, ...]
     file: str = ""
     """Of the module that makes it."""
 

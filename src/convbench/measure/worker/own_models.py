@@ -19,11 +19,12 @@ from convbench.base.errors import (
     said,
 )
 from convbench.base.processes.provenance import imported
-from convbench.base.units import Byte, Second, count, shape
+from convbench.base.units import Byte, Second, shape
 from convbench.frameworks.protocol import Framework, OwnModels
 from convbench.frameworks.registry import among, known
 from convbench.measure.machine import host_memory
-from convbench.measure.worker.messages import Outlined, OwnModel, PrepareOwn
+from convbench.measure.worker.messages import Fact, Outlined, OwnModel, PrepareOwn
+from convbench.networks.graph import NETWORK
 from convbench.networks.passes import PASSES, Pass
 
 
@@ -59,10 +60,10 @@ def outline(own: OwnModel) -> Outlined:
     tracer = tracer_of(model)
     found = tracer.trace(model, own.make.label, tracer.image_of(model) or own.input)
     _refuse_foreign(own)
-    layers = [(f"output of {step.address}", shape(step.output)) for step in found.steps]
+    layers = [Fact(step.address, "output", tuple(step.output)) for step in found.steps]
     totals = {"parameters": found.parameters, "buffers": found.buffers}
     macs = {"multiply-accumulates": sum(step.macs for step in found.steps), "layers": len(layers)}
-    facts = (*((name, count(value)) for name, value in (totals | macs).items()), *layers)
+    facts = (*(Fact(NETWORK, *total) for total in (totals | macs).items()), *layers)
     return Outlined(facts, getattr(sys.modules[own.make.module], "__file__", None) or "")
 
 
