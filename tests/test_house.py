@@ -224,7 +224,7 @@ LATE = {
     "convbench": f"{HEAVY} numpy scipy rich attrs attr cattrs psutil tabulate pytest",
     "convbench.front.plugin.plugin": HEAVY,
     "convbench.front.plugin.own_fixtures": HEAVY,
-    "convbench.front.cli.main": f"{HEAVY} scipy rich",
+    "convbench.front.cli.main": f"{HEAVY} numpy scipy rich cattrs psutil tabulate pytest",
     "convbench.measure.worker.template": f"{HEAVY} scipy rich",
     "convbench.measure.worker.own_models": f"{HEAVY} scipy rich",
 }
