@@ -83,7 +83,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     if program == "pytest" or rest[0] == "bench":
         arguments = rest if program == "pytest" else rest[1:]
         return pytest.Config.fromdictargs({}, arguments).option
-    parser = main._parser()
+    parser = main._parser(rest[0])
     return parser.parse_args(rest)
 
 

@@ -15,8 +15,10 @@ from convbench.networks.zoo.names import (
     ARCHITECTURES,
     HEADLINE,
     Entry,
+    added,
     architecture,
     family,
+    names,
     select,
 )
 from tests.networks.published import PARAMETERS
@@ -195,25 +197,34 @@ def test_fine_tuning_begins_where_the_lectures_say():
     assert {type(n.op) for n in base} == {BatchNorm}
 
 
-def test_a_network_is_built_once_in_a_process_unless_its_images_are_others(monkeypatch):
+def test_a_network_is_built_once_in_a_process_unless_its_images_are_others():
     built = []
 
     def describe(name: str) -> Graph:
         built.append(name)
         return tiny()
 
-    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", describe))
-    assert architecture("tiny") is architecture("tiny")
-    assert built == ["tiny"]
-    assert architecture("tiny", input=(3, 9, 9)).input == (3, 9, 9)
-    assert architecture("tiny").input == (3, 8, 8)
-    with images_of((3, 10, 10)):
-        assert architecture("tiny").input == (3, 10, 10)
+    with added({"tiny": Entry("tiny", describe)}):
+        assert architecture("tiny") is architecture("tiny")
+        assert built == ["tiny"]
+        assert architecture("tiny", input=(3, 9, 9)).input == (3, 9, 9)
+        assert architecture("tiny").input == (3, 8, 8)
+        with images_of((3, 10, 10)):
+            assert architecture("tiny").input == (3, 10, 10)
     assert built == ["tiny"] * 3
 
 
-def test_another_description_under_the_same_name_is_another_network(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", lambda _: tiny()))
-    before = architecture("tiny")
-    monkeypatch.setitem(ARCHITECTURES, "tiny", Entry("tiny", lambda _: tiny(("more", Relu()))))
-    assert len(architecture("tiny").nodes) == len(before.nodes) + 1
+def test_another_description_under_the_same_name_is_another_network():
+    with added({"tiny": Entry("tiny", lambda _: tiny())}):
+        before = architecture("tiny")
+        with added({"tiny": Entry("tiny", lambda _: tiny(("more", Relu())))}):
+            assert len(architecture("tiny").nodes) == len(before.nodes) + 1
+        assert architecture("tiny") is before
+
+
+def test_added_networks_are_known_for_a_while_and_leave_the_table_as_it_is():
+    before = dict(ARCHITECTURES)
+    with added({"tiny": Entry("tiny", lambda _: tiny())}):
+        assert names() == (*ARCHITECTURES, "tiny")
+        assert dict(ARCHITECTURES) == before
+    assert names() == tuple(before)

@@ -14,7 +14,7 @@ from convbench.base.errors import BadOption, TableError
 from convbench.measure.run import ask_check
 from convbench.measure.worker import messages
 from convbench.measure.worker.launcher import Launcher
-from convbench.networks.zoo.names import ARCHITECTURES, architecture, family, select
+from convbench.networks.zoo.names import architecture, family, names, select
 from convbench.papers import own_networks
 from convbench.papers.sources import read_sources, tables_folder
 from convbench.report import report
@@ -116,7 +116,7 @@ def own(home):
 
 
 def test_within_a_run_they_are_architectures_like_all_others(home):
-    before, path = dict(ARCHITECTURES), list(sys.path)
+    before, path = names(), list(sys.path)
     with own_networks.joined(own(home)):
         net = architecture("small")
         assert (net.name, net.parameters) == ("small", PARAMETERS)
@@ -124,7 +124,7 @@ def test_within_a_run_they_are_architectures_like_all_others(home):
         assert select(["nets"]) == ("small",)
         assert select(["all"]) == (*before, "small")
         assert architecture("small", input=(1, 9, 9), classes=5).output.output == (5,)
-    assert dict(ARCHITECTURES) == before
+    assert names() == before
     assert sys.path == path
 
 
@@ -138,7 +138,7 @@ def test_a_known_network_with_other_classes_can_go_by_a_name_of_ones_own(home):
 def test_nothing_is_imported_before_it_is_asked_for(home):
     (home / "nets.py").write_text("raise SystemExit", encoding="utf-8")
     with own_networks.joined(own(home)):
-        assert "small" in ARCHITECTURES
+        assert "small" in names()
         assert "nets" not in sys.modules
 
 
@@ -148,9 +148,9 @@ def test_sources_of_both_folders_can_be_cited(home):
 
 
 def test_without_tables_of_ones_own_there_are_convbenchs():
-    before = dict(ARCHITECTURES)
+    before = names()
     with own_networks.joined(None):
-        assert dict(ARCHITECTURES) == before
+        assert names() == before
     assert own_networks.folders(Path("tables"), None) == (Path("tables"),)
 
 
@@ -216,7 +216,7 @@ def test_a_name_that_means_another_network_is_refused(home, name):
         f"{name}.toml, name: wanted a name that means nothing else, found {name!r}, which "
         "convbench has already; rename file and network"
     )
-    assert "small" not in ARCHITECTURES
+    assert "small" not in names()
 
 
 def test_a_name_that_no_option_could_name_is_refused(home):
@@ -302,7 +302,7 @@ def test_a_worker_knows_them_wherever_it_runs(home, monkeypatch, tmp_path_factor
     with launcher, launcher.open("small") as child:
         checked = ask_check(child, "small", tables_folder())
     assert (checked.proven, checked.parameters) == (True, PARAMETERS)
-    assert "small" not in ARCHITECTURES
+    assert "small" not in names()
 
 
 @pytest.mark.processes
@@ -323,7 +323,7 @@ def command(home, *words):
 def test_the_commands_know_them(home):
     tables = ("--tables", "tables", "--format", "json")
     rows = json.loads(command(home, "list", *tables).stdout)
-    assert [row["name"] for row in rows] == [*ARCHITECTURES, "small"]
+    assert [row["name"] for row in rows] == [*names(), "small"]
     assert rows[-1] | {"macs": 0} == {
         "name": "small",
         "family": "nets",
@@ -380,7 +380,7 @@ def test_they_are_timed_proven_and_reported(pytester):
     written = (run_folder(pytester.path / "r") / "report.md").read_text(encoding="utf-8")
     assert "- **small** fc, parameters: “Our Notes” prints 430; exact is 435." in written
     assert "--bench-tables tables\n" in written
-    assert "small" not in ARCHITECTURES
+    assert "small" not in names()
     again = run_folder(pytester.path / "r"), tables_folder(), pytester.path / "tables"
     assert report.write(*again).read_text(encoding="utf-8") == written
 

@@ -16,7 +16,7 @@ from convbench.base.errors import TableError, nearest
 from convbench.base.text_tables import table
 from convbench.base.units import count, signed
 from convbench.networks.graph import Graph
-from convbench.networks.zoo.names import ARCHITECTURES, architecture
+from convbench.networks.zoo.names import architecture, names
 from convbench.papers.toml import Place, load
 
 LIBRARIES = ("keras", "timm", "torchvision")
@@ -135,8 +135,8 @@ def _read(number: int, content: object) -> Implementation:
             raise place.refuse(f"{key} as text", value)
         if isinstance(value, int) and value < 0:
             raise place.refuse(f"{key} to be 0 or more", value)
-    if entry["architecture"] not in ARCHITECTURES:
-        near = nearest(entry["architecture"], ARCHITECTURES) or list(ARCHITECTURES)
+    if entry["architecture"] not in names():
+        near = nearest(entry["architecture"], names()) or list(names())
         raise place.refuse(f"an architecture such as {', '.join(near)}", entry["architecture"])
     if entry["library"] not in LIBRARIES:
         raise place.refuse(f"library to be one of {', '.join(LIBRARIES)}", entry["library"])

@@ -25,7 +25,7 @@ from convbench.base.errors import (
     said,
 )
 from convbench.networks.graph import Graph
-from convbench.networks.zoo.names import ARCHITECTURES, Entry, groups
+from convbench.networks.zoo.names import Entry, added, groups
 from convbench.papers.sources import SOURCES, tables_folder
 from convbench.papers.tables import ReferenceTable, read_table
 
@@ -61,12 +61,10 @@ def joined(own: Own | None) -> Iterator[None]:
     found = [_read(file, own) for file in _files(Path(own.folder))] if own else []
     path = [entry for entry in own.path if entry not in sys.path] if own else []
     sys.path += path
-    ARCHITECTURES.update({table.name: _description(table) for table in found})
     try:
-        yield
+        with added({table.name: _description(table) for table in found}):
+            yield
     finally:
-        for table in found:
-            del ARCHITECTURES[table.name]
         sys.path[:] = [entry for entry in sys.path if entry not in path]
 
 

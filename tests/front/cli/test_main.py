@@ -284,7 +284,7 @@ def test_a_malformed_table_is_refused_in_one_sentence(run, tables, words, old, n
     assert said.strip("'") in sentence
 
 
-@pytest.mark.parametrize("form", main.FORMATS)
+@pytest.mark.parametrize("form", shared.FORMATS)
 def test_one_broken_table_keeps_no_other_from_the_list(run, tables, form):
     whole = run("list", "--format", form)
     change(tables / "lenet5.toml", 'name = "lenet5"', 'name = "lenet"')
@@ -323,7 +323,7 @@ def test_a_worker_that_dies_takes_its_architecture_with_it_alone(run, fault, wha
     ]
 
 
-@pytest.mark.parametrize("form", main.FORMATS)
+@pytest.mark.parametrize("form", shared.FORMATS)
 def test_when_every_worker_dies_each_is_named(run, fault, form):
     fault("exit@build")
     done = run("check", "lenet", *FAKE, "--format", form)

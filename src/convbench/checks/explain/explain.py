@@ -15,7 +15,7 @@ from convbench.frameworks.trace import RANDOM, Other, Step, Trace, described
 from convbench.frameworks.tracers import Tracer, tracer_of
 from convbench.networks.graph import Graph
 from convbench.networks.ops import Dropout, Shape
-from convbench.networks.zoo.names import ARCHITECTURES, architecture
+from convbench.networks.zoo.names import architecture, names
 
 
 def explain(
@@ -112,7 +112,7 @@ def nearer(theirs: Trace, than: Ledger, name: str) -> str | None:
     if not differences:
         return None
     found = {}
-    for other in ARCHITECTURES:
+    for other in names():
         with suppress(ConvbenchError):  # a network of the user's own may not be what it should
             apart = abs(_parameters(other) - theirs.parameters)
             if other != name and apart <= WITHIN * theirs.parameters:

@@ -35,7 +35,7 @@ def list_(options: argparse.Namespace) -> int:
     """Prints one row for each architecture."""
     rows: list[dict[str, Any]] = []
     broken: dict[str, None] = {}
-    for name in architectures.ARCHITECTURES:
+    for name in architectures.names():
         try:
             rows.append(_summary(name, read_table(name, *options.folders), options.folders))
         except TableError as error:

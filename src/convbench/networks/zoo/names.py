@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 
 from attrs import evolve, frozen
@@ -56,7 +57,7 @@ class Entry:
     """Makes its graph; one function may describe several networks, and is given the name."""
 
 
-ARCHITECTURES: dict[str, Entry] = {
+ARCHITECTURES: Mapping[str, Entry] = {
     "lenet1": Entry("lenet", lenet1),
     "lenet5": Entry("lenet", lenet5),
     "lenet5_keras": Entry("lenet", lenet5_keras),
@@ -127,6 +128,7 @@ ARCHITECTURES: dict[str, Entry] = {
     "resnet50_cifar100_features": Entry("transfer", resnet50_cifar100),
     "resnet50_cifar100_finetuned": Entry("transfer", resnet50_cifar100),
 }
+"""Convbench's networks, which nothing changes."""
 
 HEADLINE = (
     "lenet5",
@@ -139,6 +141,32 @@ HEADLINE = (
     "mnist_convnet",
 )
 """The networks that `--bench-arch headline` means: one for each chapter of the story."""
+
+_ADDED: list[Mapping[str, Entry]] = []
+"""The user's networks of the run that is under way, which are no part of the table."""
+
+
+@contextmanager
+def added(entries: Mapping[str, Entry]) -> Iterator[None]:
+    """Within it these networks are known beside convbench's; the last added wins a name."""
+    _ADDED.append(entries)
+    try:
+        yield
+    finally:
+        _ADDED.pop()
+
+
+def names() -> tuple[str, ...]:
+    """The names of all networks, in the order of the table, the user's own last."""
+    return tuple(_known())
+
+
+def _known() -> dict[str, Entry]:
+    """Convbench's networks, and those that were added to this run."""
+    known = dict(ARCHITECTURES)
+    for entries in _ADDED:
+        known |= entries
+    return known
 
 
 def architecture(
@@ -163,8 +191,8 @@ def architecture(
     >>> architecture("vgg16", input=(3, 150, 150), classes=10).name
     'vgg16_3x150x150_10_classes'
     """
-    if name not in ARCHITECTURES:
-        raise UnknownName("architecture", name, tuple(ARCHITECTURES))
+    if name not in _known():
+        raise UnknownName("architecture", name, names())
     graph = _described(name) if input is None else _resized(name, input)
     if classes is not None:
         graph = with_classes(graph, classes)
@@ -176,7 +204,7 @@ def architecture(
 
 def _described(name: str) -> Graph:
     """What the function of this name describes, for the images that it is asked for."""
-    entry = ARCHITECTURES[name]
+    entry = _known()[name]
     return _papers(entry, name) if asked_images() is None else _calling(entry, name)
 
 
@@ -222,16 +250,16 @@ def _own_images(name: str) -> Shape:
 
 def family(name: str) -> str:
     """The family of an architecture: the word that selects it together with its relatives."""
-    return ARCHITECTURES[name].family
+    return _known()[name].family
 
 
 def groups() -> dict[str, tuple[str, ...]]:
     """All that may be asked for, and the architectures that it means."""
-    known: dict[str, tuple[str, ...]] = {"all": tuple(ARCHITECTURES), "headline": HEADLINE}
-    for name in ARCHITECTURES:
+    known: dict[str, tuple[str, ...]] = {"all": names(), "headline": HEADLINE}
+    for name in names():
         known[family(name)] = (*known.get(family(name), ()), name)
     # A name wins over a family of that name.
-    return known | {name: (name,) for name in ARCHITECTURES}
+    return known | {name: (name,) for name in names()}
 
 
 def select(wanted: Iterable[str]) -> tuple[str, ...]:
