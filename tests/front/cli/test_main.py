@@ -23,6 +23,7 @@ from convbench.front.cli import main, shared
 from convbench.measure import records
 from convbench.measure.machine import environment
 from convbench.networks.zoo import names
+from convbench.papers import sources
 from convbench.papers.sources import tables_folder
 from tests.conftest import output, wait_for
 from tests.support import fakes, samples
@@ -67,7 +68,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the reference tables to break, and the command reads it."""
     folder = tmp_path / "tables"
     shutil.copytree(tables_folder(), folder)
-    monkeypatch.setattr(main, "tables_folder", lambda: folder)
+    monkeypatch.setattr(sources, "tables_folder", lambda: folder)
     return folder
 
 

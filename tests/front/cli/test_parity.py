@@ -123,7 +123,7 @@ def test_nothing_stays_behind(run, tmp_path, monkeypatch):
 
 
 def test_installed_frameworks_are_the_default(monkeypatch):
-    monkeypatch.setattr(shared.frameworks, "missing", lambda _: None)
+    monkeypatch.setattr(shared.registry, "missing", lambda _: None)
     assert shared.installed() == ["pytorch", "keras"]
 
 

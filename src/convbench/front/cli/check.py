@@ -28,7 +28,7 @@ from convbench.measure.records import as_json
 from convbench.measure.run import ask_check
 from convbench.measure.worker.launcher import Launcher
 from convbench.networks.zoo import names as architectures
-from convbench.papers.sources import read_sources, tables_folder
+from convbench.papers.sources import read_sources
 from convbench.papers.tables import ReferenceTable, read_table
 
 
@@ -81,7 +81,11 @@ def _check_all(
     launchers = [Launcher(framework, own=options.own) for framework in chosen if framework]
     with ThreadPoolExecutor(max_workers=len(launchers)) as pool:
         try:
-            return list(pool.map(lambda launcher: _check_in(launcher, [*tables]), launchers))
+            return list(
+                pool.map(
+                    lambda launcher: _check_in(launcher, [*tables], options.folders[0]), launchers
+                )
+            )
         except BaseException:
             for launcher in launchers:  # Ctrl-C, say: the other threads need not wait
                 launcher.abandon()
@@ -94,8 +98,8 @@ def integers(name: str, table_: ReferenceTable) -> CheckReport:
     return check(network(name), table_, others=network)
 
 
-def _check_in(launcher: Launcher, names: Sequence[str]) -> Checked:
-    tables, framework = tables_folder(), launcher.framework
+def _check_in(launcher: Launcher, names: Sequence[str], tables: Path) -> Checked:
+    framework = launcher.framework
     reports: list[CheckReport | None] = []
     failures = []
     with launcher:
