@@ -402,6 +402,18 @@ def test_a_worker_of_another_version_is_refused_at_once(tmp_path):
     interpreter = Interpreter(python=str(old))
     with (
         Launcher(fakes.NAME, interpreter=interpreter) as launcher,
-        pytest.raises(FrameworkMissing, match="speaks form 1 of messages, and this one 4"),
+        pytest.raises(FrameworkMissing, match="speaks form 1 of messages, and this one 5"),
+    ):
+        launcher.open("a task")
+
+
+def test_a_convbench_without_this_worker_is_called_too_old(tmp_path):
+    words = "python: Error while finding module specification: No module named 'convbench.measure'"
+    interpreter = Interpreter(
+        python=str(script(tmp_path / "python", f'echo "{words}" >&2; exit 1'))
+    )
+    with (
+        Launcher(fakes.NAME, interpreter=interpreter) as launcher,
+        pytest.raises(FrameworkMissing, match="its convbench is too old; install the same"),
     ):
         launcher.open("a task")

@@ -209,7 +209,10 @@ class Launcher:
             case messages.Unusable(why=why, remedy=remedy):
                 self._refuse(why, remedy)
             case _:
-                self._refuse(f"its process ended while importing{self.last_words()}")
+                words = self.last_words()
+                if "No module named 'convbench." in words:
+                    self._refuse("its convbench is too old", "install the same convbench there")
+                self._refuse(f"its process ended while importing{words}")
 
     def _refuse(self, why: str, remedy: str = "try to import it in Python") -> None:
         self.close()
