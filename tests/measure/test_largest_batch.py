@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from convbench.base.errors import OutOfMemory, WorkerFailed
+from convbench.base.errors import OutOfMemory, Shortage, WorkerFailed
 from convbench.measure.machine import environment
 from convbench.measure.records import Measurement
 from convbench.measure.run import SMALLER, Run
@@ -39,7 +39,7 @@ class Narrow(FakeChild):
                 return messages.Refused("RuntimeError: too many", outcome="failed")
             if batch > (self.launcher.tried if searching else self.launcher.timed):
                 why = f"does not fit: needs at least {batch} GiB of memory; choose a smaller batch"
-                return messages.Refused(why, for_memory=True)
+                return messages.Refused(why, shortage=Shortage(batch * 2**30))
         return super()._answer(request)
 
 
@@ -71,7 +71,7 @@ def test_a_batch_that_does_not_fit_after_all_is_made_smaller(monkeypatch):
     assert found.task.batch == 89
     assert found.batch_search.endswith(
         "; while timing 100 did not: needs at least 100 GiB of memory"
-        "; while timing 94 did not: needs at least 94 GiB of memory"
+        "; while timing 94 did not: needs at least 94.0 GiB of memory"
     )
 
 
@@ -91,7 +91,7 @@ def test_what_only_later_steps_need_is_found_in_the_search(monkeypatch):
             if isinstance(request, messages.Prepare):
                 self.batch = request.task.batch
             if isinstance(request, messages.Rounds) and self.batch > 50:
-                raise OutOfMemory(self.task, stage, "does not fit: needs at least 7 GiB of memory")
+                raise OutOfMemory(self.task, stage, "does not fit", Shortage(7 * 2**30))
             return super().ask(request, reply, stage)
 
     class LaterFull(Full):
@@ -100,7 +100,7 @@ def test_what_only_later_steps_need_is_found_in_the_search(monkeypatch):
 
     found = run(LaterFull(), monkeypatch).time_largest(TASK)
     assert found.task.batch == 50
-    assert found.batch_search == "batch 50 fits, 52 does not: needs at least 7 GiB of memory"
+    assert found.batch_search == "batch 50 fits, 52 does not: needs at least 7.00 GiB of memory"
 
 
 def test_another_failure_ends_the_search_with_what_fitted(monkeypatch):

@@ -68,7 +68,8 @@ def test_what_exceeds_the_limit_by_arithmetic_is_refused_before_it_is_built(limi
     fault("RuntimeError@build")  # which would be told instead
     with limited.open(TASK.label) as child:
         refused = prepare(child, evolve(TASK, batch=10_000))
-    assert refused.for_memory
+    assert refused.shortage.limit == 100 * 2**20
+    assert refused.shortage.needed > refused.shortage.limit
     assert refused.why.startswith("does not fit: needs at least ")
     assert "the limit is 100 MiB" in refused.why
 

@@ -12,6 +12,8 @@ from itertools import dropwhile
 
 from attrs import frozen
 
+from convbench.base.units import Byte, size
+
 OUT_OF_MEMORY = (
     *("out of memory", "can't allocate memory", "not enough memory", "OOM when", "bad_alloc"),
     *("failed to allocate memory", "annot allocate memory", "nable to allocate"),
@@ -285,8 +287,29 @@ class TaskRefused(WorkerFailed):
         return self.why
 
 
+@frozen
+class Shortage:
+    """Memory that a task needs and cannot have."""
+
+    needed: Byte = 0
+    """At least this much; 0 if nobody knows."""
+    limit: Byte | None = None
+    """What the user allows, if that is too little."""
+    available: Byte | None = None
+    """What the machine has left, if that is too little."""
+
+    def __str__(self) -> str:
+        told = [f"needs at least {size(self.needed)} of memory"] if self.needed > 0 else []
+        told += [f"the limit is {size(self.limit)}"] if self.limit is not None else []
+        told += [f"{size(self.available)} is available"] if self.available is not None else []
+        return ", ".join(told) or "there is no memory left"
+
+
+@frozen(str=False, eq=False)
 class OutOfMemory(TaskRefused):
     """A task that does not fit."""
+
+    shortage: Shortage = Shortage()
 
 
 @frozen(str=False, eq=False)

@@ -173,7 +173,7 @@ class Run:
                 task = evolve(begun.task, batch=this)
                 return self._measured(evolve(begun, task=task), self.budget)
             except OutOfMemory as error:
-                told = f"while timing {this:,} did not: {memory_needs.facts(error.why)}"
+                told = f"while timing {this:,} did not: {error.shortage}"
                 begun = evolve(begun, batch_search=f"{begun.batch_search}; {told}")
                 failure = error
         assert failure is not None
@@ -201,7 +201,7 @@ class Run:
                 for asked, answer in stages:
                     child.answer(asked, answer, SEARCHING)
         except OutOfMemory as error:
-            return memory_needs.facts(error.why)
+            return str(error.shortage)
         except WorkerFailed as error:
             if batch == task.batch:  # it is no matter of the batch
                 raise

@@ -7,7 +7,7 @@ from math import prod
 import pytest
 from attrs import evolve
 
-from convbench.base.errors import is_about_memory
+from convbench.base.errors import Shortage, is_about_memory
 from convbench.measure.machine import environment, memory_needs
 from convbench.measure.machine.memory_needs import DoesNotFit
 from convbench.measure.records import Task
@@ -137,7 +137,7 @@ def test_what_is_left_counts_where_no_limit_is_lower(monkeypatch):
 
 def test_what_nobody_can_put_a_number_on_is_told_all_the_same():
     sentence = "does not fit: there is no memory left; choose a smaller batch"
-    assert str(DoesNotFit(0)) == sentence
+    assert str(DoesNotFit(Shortage())) == sentence
 
 
 ASKED = {

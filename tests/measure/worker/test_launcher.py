@@ -165,7 +165,9 @@ def test_what_a_framework_raises_is_a_refusal_in_one_line(launcher, fault, what,
         refused = prepare(child)
     memory = what != "RuntimeError"
     outcome = "refused" if memory else "failed"
-    assert refused == messages.Refused(refused.why, outcome=outcome, for_memory=memory)
+    expected = messages.Refused(refused.why, outcome=outcome, shortage=refused.shortage)
+    assert refused == expected
+    assert (refused.shortage is not None) == memory
     assert refused.why.startswith(REFUSALS[what])
     assert "\n" not in refused.why
     fault("")

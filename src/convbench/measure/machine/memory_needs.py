@@ -11,8 +11,8 @@ from math import prod
 
 from attrs import frozen
 
-from convbench.base.errors import ConvbenchError
-from convbench.base.units import Byte, size
+from convbench.base.errors import ConvbenchError, Shortage
+from convbench.base.units import Byte
 from convbench.frameworks.modes import parts
 from convbench.measure.machine import environment
 from convbench.measure.records import Task
@@ -25,45 +25,28 @@ KEEPING = ("pytorch", "keras", "keras-torch")
 """Frameworks that keep what gradients need, where no compiler may compute it once more."""
 
 
-CALLED, REMEDY = "does not fit: ", "; choose a smaller batch"
-
-
 @frozen(str=False, eq=False)
 class DoesNotFit(ConvbenchError):
     """A task that needs more memory than it may have."""
 
-    needed: Byte
-    """At least so much; 0 where nobody knows."""
-    there: str = ""
-    """What there is, as in "the limit is 8.00 GiB"."""
+    shortage: Shortage
+
+    @classmethod
+    def beyond(cls, needed: Byte, limit: Byte | None) -> DoesNotFit:
+        """A task that needs more than the limit, or than there is."""
+        return cls(Shortage(needed, limit))
 
     def __str__(self) -> str:
-        needs = f"needs at least {size(self.needed)} of memory" if self.needed > 0 else ""
-        told = ", ".join(filter(None, (needs, self.there))) or "there is no memory left"
-        return f"{CALLED}{told}{REMEDY}"
-
-
-def facts(refusal: str) -> str:
-    """What is needed, and what there is, of a sentence that says that a task does not fit.
-
-    >>> facts("does not fit: needs at least 9.00 GiB of memory; choose a smaller batch")
-    'needs at least 9.00 GiB of memory'
-    """
-    return refusal.removeprefix(CALLED).removesuffix(REMEDY)
-
-
-def of_limit(limit: Byte) -> str:
-    """What there is, where a limit says so."""
-    return f"the limit is {size(limit)}"
+        return f"does not fit: {self.shortage}; choose a smaller batch"
 
 
 def refuse_beyond(needed: Byte, limit: Byte | None) -> None:
     """Raises DoesNotFit for what needs more than the limit, or than the machine has left."""
     if limit is not None and needed > limit:
-        raise DoesNotFit(needed, of_limit(limit))
+        raise DoesNotFit.beyond(needed, limit)
     available = environment.available_bytes()
     if needed > available:
-        raise DoesNotFit(needed, f"{size(available)} is available")
+        raise DoesNotFit(Shortage(needed, available=available))
 
 
 def of_task(graph: Graph, task: Task) -> Byte:

@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 
 from convbench.base.errors import (
     ConvbenchError,
+    Shortage,
     Unsupported,
     is_about_memory,
     said,
@@ -91,14 +92,14 @@ class Child:
                 case _:
                     return messages.Refused(f"a child does not take {type(request).__name__}")
         except memory_needs.DoesNotFit as error:
-            return messages.Refused(str(error), for_memory=True)
+            return _does_not_fit(error.shortage)
         except clock.ClocksDisagree as error:
             return messages.Refused(str(error), outcome="failed")
         except ConvbenchError as error:
             return messages.Refused(str(error))
         except Exception as error:  # whatever a framework raises is this task's failure alone
             if is_about_memory(error):
-                return messages.Refused(self._out_of_memory(error), for_memory=True)
+                return _does_not_fit(self._out_of_memory(error))
             return messages.Refused(said(error), outcome="failed")
 
     def _refuse_beyond_memory(self, needed: Byte, device: str) -> None:
@@ -107,13 +108,13 @@ class Child:
         if device == "cpu":
             memory_needs.refuse_beyond(needed, self.memory_limit)
 
-    def _out_of_memory(self, error: Exception) -> str:
+    def _out_of_memory(self, error: Exception) -> Shortage:
         """What a task needs for which there was no memory left: as far as it came, or more."""
         device = self.framework.device_memory() if self._device != "cpu" else None
         grown = host_memory.highest_growth(os.getpid(), self._baseline_bytes)
         reached = grown if device is None else device.allocated_bytes or 0
         asked = memory_needs.asked_for(str(error))
-        return str(memory_needs.DoesNotFit(max(self._needed_bytes, reached, asked)))
+        return Shortage(max(self._needed_bytes, reached, asked))
 
     def _check(self, name: str, tables: Path, mode: str) -> CheckReport:
         graph = architecture(name)
@@ -233,6 +234,10 @@ class Child:
             device_reserved_bytes=device.reserved_bytes if device else None,
             device_process_bytes=environment.device_process_bytes() if device else None,
         )
+
+
+def _does_not_fit(shortage: Shortage) -> messages.Refused:
+    return messages.Refused(str(memory_needs.DoesNotFit(shortage)), shortage=shortage)
 
 
 def _refuse_precision(task: Task | messages.Attain) -> None:

@@ -32,7 +32,7 @@ from convbench.base.errors import (
 from convbench.base.processes.programs import Interpreter, ending
 from convbench.base.units import Byte, Second
 from convbench.measure.machine import host_memory
-from convbench.measure.machine.memory_needs import DoesNotFit, of_limit
+from convbench.measure.machine.memory_needs import DoesNotFit
 from convbench.measure.worker import messages
 from convbench.papers import own_networks
 
@@ -43,7 +43,6 @@ LOOK: Second = 0.02
 """How often a child whose memory is limited is looked at."""
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-
 _LOGGED = re.compile(
     r"WARNING: All log messages before absl::InitializeLog\(\)"
     r"|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] "
@@ -290,7 +289,7 @@ class Child:
                 self._over = True
                 words = self.launcher.last_words()
                 if is_about_memory(words) or (message.for_memory and code == -signal.SIGKILL):
-                    raise self._does_not_fit(stage, message.grown_bytes)
+                    raise self._does_not_fit(stage, message.grown_bytes, None)
                 raise WorkerFailed(self.task, stage, f"{ending(code)}{words}")
             case _:
                 raise self._fail(stage, f"answered {type(message).__name__} out of turn")
@@ -310,7 +309,7 @@ class Child:
             grown = self._grown()
             if grown > limit:
                 self._fail(stage, "")
-                raise self._does_not_fit(stage, grown, of_limit(limit))
+                raise self._does_not_fit(stage, grown, limit)
             if came:
                 return message
             if monotonic() > until:
@@ -321,8 +320,9 @@ class Child:
             return host_memory.highest_growth(self.pid, self._baseline_bytes)
         return 0  # it has ended, and its end is on its way
 
-    def _does_not_fit(self, stage: str, grown: Byte, there: str = "") -> OutOfMemory:
-        return OutOfMemory(self.task, stage, str(DoesNotFit(max(grown, self.needed_bytes), there)))
+    def _does_not_fit(self, stage: str, grown: Byte, limit: Byte | None) -> OutOfMemory:
+        why = DoesNotFit.beyond(max(grown, self.needed_bytes), limit)
+        return OutOfMemory(self.task, stage, str(why), why.shortage)
 
     def close(self) -> None:
         """Lets the child leave; one that does not is killed."""

@@ -8,7 +8,14 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, min_len
 
-from convbench.base.errors import BadRecord, OtherFramework, OutOfMemory, TaskRefused, WorkerFailed
+from convbench.base.errors import (
+    BadRecord,
+    OtherFramework,
+    OutOfMemory,
+    Shortage,
+    TaskRefused,
+    WorkerFailed,
+)
 from convbench.base.importing import Reference
 from convbench.base.units import Byte, Second
 from convbench.checks.structure import CheckReport
@@ -247,15 +254,17 @@ class Refused:
     outcome: Literal["failed", "refused"] = "refused"
     framework: str | None = None
     """The one that the model belongs to, where that is the reason."""
-    for_memory: bool = False
-    """Whether it does not fit."""
+    shortage: Shortage | None = None
+    """The memory that is missing, if that is the reason."""
 
     def as_error(self, task: str, stage: str) -> WorkerFailed:
         """What to raise where an answer was awaited."""
         if self.framework is not None:
             return OtherFramework(task, stage, self.why, self.framework)
-        refusal = OutOfMemory if self.for_memory else TaskRefused
-        return (refusal if self.outcome == "refused" else WorkerFailed)(task, stage, self.why)
+        if self.shortage is not None:
+            return OutOfMemory(task, stage, self.why, self.shortage)
+        refusal = TaskRefused if self.outcome == "refused" else WorkerFailed
+        return refusal(task, stage, self.why)
 
 
 @frozen
