@@ -26,6 +26,7 @@ from convbench import (
     architecture,
     check,
     explain,
+    load_run,
     names,
     ops,
 )
@@ -52,6 +53,10 @@ def explained(model: object) -> Explanation:
 
 def fastest(found: Throughput) -> float:
     return max(one.images_per_second for one in found.values())
+
+
+def best(folder: str) -> float:
+    return float(load_run(folder).throughput["images_per_second"].max())
 
 
 def known() -> tuple[str, ...]:

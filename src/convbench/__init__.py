@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convbench.networks.builder import Builder
     from convbench.networks.graph import Graph
     from convbench.networks.zoo.names import architecture, names
+    from convbench.report.frames import load_run
 
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "architecture",
     "check",
     "explain",
+    "load_run",
     "names",
     "ops",
 ]
@@ -51,6 +53,7 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and see a misspel
         "architecture": "convbench.networks.zoo.names",
         "check": "convbench.front.check",
         "explain": "convbench.checks.explain.explain",
+        "load_run": "convbench.report.frames",
         "names": "convbench.networks.zoo.names",
         "ops": "convbench.networks.ops",
     }

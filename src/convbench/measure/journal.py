@@ -10,7 +10,7 @@ from io import FileIO
 from itertools import count
 from pathlib import Path
 
-from convbench.base.errors import BadRecord
+from convbench.base.errors import BadRecord, Unsupported
 from convbench.checks import old_values
 from convbench.checks.parity import Parity
 from convbench.checks.structure import CheckReport
@@ -89,6 +89,18 @@ class Journal:
         lines = self.path.read_bytes().split(b"\n")
         for number, text in enumerate(lines[:-1], start=1):
             yield parse(text, f"{self.path.name}, line {number}")
+
+
+def journal_in(folder: Path) -> Journal:
+    """The journal of the run in `folder`; raises Unsupported if there is none."""
+    path = folder / JOURNAL
+    if path.is_file():
+        return Journal(path)
+    if not folder.is_dir():
+        raise Unsupported(str(folder), "there is no such folder", f"name one with {JOURNAL}")
+    runs = [path.parent.name for path in sorted(folder.glob(f"*/{JOURNAL}"))]
+    remedy = f"name one of its runs: {', '.join(runs)}" if runs else f"name one with {JOURNAL}"
+    raise Unsupported(str(folder), "it is not the folder of one run", remedy)
 
 
 def latest(entries: Iterable[Entry]) -> list[Entry]:

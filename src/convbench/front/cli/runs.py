@@ -1,4 +1,4 @@
-"""`convbench baseline`: records a run for `--bench-gate`, and says what it could see."""
+"""The commands about whole runs: bench, report, baseline and environment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from convbench.gate.statistics import ranks
 from convbench.gate.statistics.judging import level
 from convbench.gate.stored import Baseline
 from convbench.gate.values import QUANTITIES
-from convbench.measure.journal import JOURNAL
+from convbench.measure.journal import JOURNAL, journal_in
 from convbench.measure.machine import environment
 from convbench.measure.records import Environment, as_json
 
@@ -146,13 +146,7 @@ def report_(options: argparse.Namespace) -> int:
     """Writes `report.md`, its plot and the index again."""
     from convbench.report import report  # noqa: PLC0415  (plots take a second to import)
 
-    if not (options.folder / JOURNAL).exists():
-        runs = [path.parent.name for path in sorted(options.folder.glob(f"*/{JOURNAL}"))]
-        raise Unsupported(
-            str(options.folder),
-            "it is not the folder of one run",
-            f"name one of its runs: {', '.join(runs)}" if runs else f"name one with {JOURNAL}",
-        )
+    journal_in(options.folder)  # raises, where there is none
     print(report.write(options.folder, *options.folders))
     return OK
 

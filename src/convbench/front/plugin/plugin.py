@@ -1,4 +1,4 @@
-"""The pytest plugin; with session.py, bench_gate.py and the fixtures' two files it knows pytest.
+"""The pytest plugin: its options, and which tests there are.
 
 pytest-benchmark stays in charge of statistics, storage and comparison; this plugin says which
 tasks there are, hands it a clock that the workers drive, and writes the report.
