@@ -335,12 +335,11 @@ def test_the_commands_know_them(home):
         "macs": 0,
     }
     assert json.loads(command(home, "show", "small", *tables).stdout)["name"] == "small"
-    (checked,) = json.loads(
-        command(home, "check", "nets", "--framework", fakes.NAME, *tables).stdout
-    )
+    told = command(home, "check", "nets", "--framework", fakes.NAME, *tables)
+    (checked,) = json.loads(told.stdout)["reports"]
     assert (checked["name"], checked["framework"]) == ("small", fakes.NAME)
-    (erratum,) = json.loads(command(home, "errata", "small", *tables).stdout)
-    assert (erratum["source"], erratum["exact"]) == ("Our Notes", "435")
+    (erratum,) = json.loads(command(home, "errata", "small", *tables).stdout)["errata"]
+    assert (erratum["source"], erratum["exact"]) == ("Our Notes", 435)
     sides = ("--framework", fakes.NAME, "--mode", fakes.OTHER_MODE)
     (parity,) = json.loads(command(home, "parity", "small", *sides, *tables).stdout)
     assert (parity["name"], parity["same"]) == ("small", True)
